@@ -1,0 +1,42 @@
+# Every target works on a fresh machine: it first makes .venv and installs what it needs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+BIN := .venv/bin
+export UV_LINK_MODE ?= hardlink
+
+.PHONY: help
+help: ## Explain every target
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.venv/.run: requirements.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check "$$(grep -o "^uv==[^ ]*" requirements.txt)"
+	@$(BIN)/uv pip install -q -p $(BIN)/python --require-hashes -r requirements.txt
+	@$(BIN)/uv pip install -q -p $(BIN)/python --no-deps -e .
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.run
+	@$(BIN)/uv pip install -q -p $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.PHONY: run
+run: .venv/.run ## Start the whole platform; open http://localhost:8000
+	@$(BIN)/chat-platform up
+
+.PHONY: lint
+lint: .venv/.dev ## Check style, types and layers
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/pyright && $(BIN)/lint-imports
+
+.PHONY: unit
+unit: .venv/.dev ## Run the fast suite with fakes at the ports, on SQLite
+	@$(BIN)/pytest -q -m "not chain and not rig and not slow" --ignore=tests/e2e
+
+.PHONY: requirements
+requirements: .venv/.run ## Compile requirements*.txt from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q -o requirements.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements.txt -q -o requirements-dev.txt
+
+.PHONY: clean
+clean: ## Remove what was built; keeps .data, your accounts and memory
+	@rm -rf .venv .web .reflex .pytest_cache .ruff_cache .hypothesis

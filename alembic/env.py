@@ -1,0 +1,28 @@
+"""Runs the migrations on the database that the caller names, or that the settings name."""
+
+from sqlmodel import SQLModel
+
+import chat_platform.models  # noqa: F401  (fills SQLModel.metadata)
+from alembic import context
+from chat_platform.db import open_sync_engine, sync_url
+from chat_platform.settings import load_settings
+
+
+def include_name(name, type_, _parents):
+    """Look only at our own tables: a shared database holds others' too."""
+    return type_ != "table" or name in SQLModel.metadata.tables
+
+
+url = context.config.get_main_option("sqlalchemy.url") or sync_url(load_settings().database)
+engine = open_sync_engine(url)
+with engine.connect() as connection:
+    context.configure(
+        connection=connection,
+        target_metadata=SQLModel.metadata,
+        include_name=include_name,
+        render_as_batch=connection.dialect.name == "sqlite",
+        transactional_ddl=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+engine.dispose()

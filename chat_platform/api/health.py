@@ -1,0 +1,55 @@
+"""Liveness, and readiness that names the part that fails."""
+
+import asyncio
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+from sqlalchemy import text
+
+from chat_platform.api.deps import Ctx
+from chat_platform.context import AppContext
+from chat_platform.db import reading
+from chat_platform.errors import PlatformError
+
+router = APIRouter(prefix="/health", tags=["operations"])
+
+
+class Live(BaseModel):
+    status: str = "ok"
+
+
+class Ready(BaseModel):
+    status: str
+    parts: dict[str, str]
+
+
+@router.get("/live")
+async def live() -> Live:
+    """The process answers."""
+    return Live()
+
+
+@router.get("/ready", responses={503: {"model": Ready}})
+async def ready(ctx: Ctx, response: Response) -> Ready:
+    """Every part that a message needs answers; 503 and the failing part by name otherwise."""
+    checks = {
+        "database": _database(ctx),
+        "agent_server": ctx.runtime.check(),
+        "billing_gateway": ctx.billing.check(),
+    }
+    outcomes = await asyncio.gather(*checks.values(), return_exceptions=True)
+    parts = {name: _word(outcome) for name, outcome in zip(checks, outcomes, strict=True)}
+    is_ready = all(word == "ok" for word in parts.values())
+    response.status_code = 200 if is_ready else 503
+    return Ready(status="ok" if is_ready else "failing", parts=parts)
+
+
+async def _database(ctx: AppContext) -> None:
+    async with reading(ctx.engine) as session:
+        await session.execute(text("select 1"))
+
+
+def _word(outcome: BaseException | None) -> str:
+    if outcome is None:
+        return "ok"
+    return outcome.message if isinstance(outcome, PlatformError) else "failing"

@@ -1,0 +1,37 @@
+"""What every part of the running server shares: settings, database, adapters."""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from chat_platform.db import GroupWriter
+from chat_platform.ids import new_id
+from chat_platform.ports import AgentMemory, AgentRuntime, BillingGateway, IdentityProvider
+from chat_platform.settings import Settings
+
+
+@dataclass(frozen=True)
+class AppContext:
+    settings: Settings
+    engine: AsyncEngine
+    writer: GroupWriter
+    runtime: AgentRuntime
+    memory: AgentMemory
+    billing: BillingGateway
+    identity: IdentityProvider
+    process_id: str = field(default_factory=new_id)
+    """Owner of the turns and calls that this process runs."""
+
+
+_current: list[AppContext] = []
+
+
+def set_app_context(ctx: AppContext | None) -> None:
+    """Called by the lifespan alone: the context that state classes find."""
+    _current[:] = [ctx] if ctx else []
+
+
+def app_context() -> AppContext:
+    if not _current:
+        raise RuntimeError("the server has not started")
+    return _current[0]

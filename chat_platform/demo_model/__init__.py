@@ -1,0 +1,1 @@
+"""A small, deterministic OpenAI-compatible model, for a start without any provider's key."""

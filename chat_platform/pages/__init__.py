@@ -1,0 +1,1 @@
+"""The web pages: pure functions that return components."""

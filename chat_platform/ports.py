@@ -1,0 +1,214 @@
+"""What the platform needs from others: an agent runtime, a billing gateway, an identity provider.
+
+Adapters implement these Protocols and translate every vendor failure into a PlatformError.
+Nothing here names a vendor.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from chat_platform.ids import AccountId, AgentId, CallId
+
+StepKind = Literal["model_call", "tool_call", "memory_edit", "embedding", "compaction"]
+StepStatus = Literal["started", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """The runtime accepted the message; `run_id` lets another process take the run over."""
+
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class TextPiece:
+    """The next piece of the reply, in order."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class StepChanged:
+    """The agent began or ended a step. `detail` is short and safe to show to its person."""
+
+    kind: StepKind
+    name: str
+    status: StepStatus
+    detail: str = ""
+
+
+RunEvent = RunStarted | TextPiece | StepChanged
+
+
+@dataclass(frozen=True)
+class MemoryBlock:
+    label: str
+    description: str
+    value: str
+    limit: int
+    """In characters. The runtime may not enforce it: we do."""
+    updated_at_ms: int | None
+
+
+@dataclass(frozen=True)
+class Passage:
+    id: str
+    text: str
+    created_at_ms: int
+
+
+@dataclass(frozen=True)
+class AgentState:
+    agent_id: AgentId
+    model: str
+    created_at_ms: int
+
+
+class AgentRuntime(Protocol):
+    """Runs the stateful agents. Errors: Unavailable, UpstreamFailed, BudgetSpent."""
+
+    async def ensure_agent(
+        self, account_id: AccountId, agent_id: AgentId | None, *, person_name: str
+    ) -> AgentState:
+        """Return the account's agent, made or repaired to match the settings.
+
+        Finds an agent that an earlier, interrupted call made. Callers serialise per account.
+        """
+        ...
+
+    def run(self, agent_id: AgentId, text: str, *, note: str = "") -> AsyncIterator[RunEvent]:
+        """Post the message once and yield what happens until the run is over.
+
+        `note` tells the agent what it did not keep of earlier turns. Closing the iterator leaves
+        the run going on; `cancel` ends it. Never retries: a second post is a second message.
+        """
+        ...
+
+    def resume(self, agent_id: AgentId, run_id: str) -> AsyncIterator[RunEvent]:
+        """Yield all events of a run from its beginning; Unavailable where the runtime can't."""
+        ...
+
+    async def cancel(self, agent_id: AgentId) -> None:
+        """End the agent's current run; nothing happens when there is none."""
+        ...
+
+    async def delete_agent(self, agent_id: AgentId) -> None:
+        """Delete the agent with its blocks and archive; an agent that is gone is done."""
+        ...
+
+    async def check(self) -> None:
+        """Raise Unavailable when the runtime cannot serve."""
+        ...
+
+
+class AgentMemory(Protocol):
+    """Reads and changes what an agent remembers. Errors as AgentRuntime's, and NotFound."""
+
+    async def blocks(self, agent_id: AgentId) -> list[MemoryBlock]: ...
+
+    async def write_block(self, agent_id: AgentId, label: str, value: str) -> MemoryBlock: ...
+
+    async def passages(
+        self, agent_id: AgentId, *, query: str = "", limit: int = 50, before: str | None = None
+    ) -> list[Passage]:
+        """Newest first; with a query, the nearest in meaning first (that embeds, and costs)."""
+        ...
+
+    async def count(self, agent_id: AgentId) -> tuple[int, int]:
+        """Return how many passages the archive holds, and how many messages recall holds."""
+        ...
+
+    async def add_passage(self, agent_id: AgentId, text: str) -> Passage: ...
+
+    async def delete_passage(self, agent_id: AgentId, passage_id: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class ModelPrice:
+    """What a model costs, in nano-dollars per million tokens (exact for every listed price)."""
+
+    input_nano_usd_per_million: int
+    output_nano_usd_per_million: int
+    max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class SpendRecord:
+    """What the gateway booked for one call."""
+
+    call_id: CallId
+    cost_nano_usd: int
+    prompt_tokens: int
+    completion_tokens: int
+    is_success: bool
+    gateway_call_id: str | None = None
+    response_id: str | None = None
+
+
+class BillingGateway(Protocol):
+    """Owns keys and prices. Errors: Unavailable, UpstreamFailed."""
+
+    async def open_account(self, account_id: AccountId, *, key_version: int) -> str:
+        """Return the account's BillingKey, made idempotently with its fuse."""
+        ...
+
+    async def replace_key(self, account_id: AccountId, *, key_version: int) -> str:
+        """Void every older key of the account and return its new one."""
+        ...
+
+    async def set_blocked(self, account_id: AccountId, *, is_blocked: bool) -> None: ...
+
+    async def close_account(self, account_id: AccountId) -> None:
+        """Delete the account's keys and user; gone is done."""
+        ...
+
+    async def prices(self) -> dict[str, ModelPrice]:
+        """Return the price of every model that the gateway can charge for, by model name."""
+        ...
+
+    async def spend(
+        self, account_id: AccountId, *, since_ms: int, until_ms: int
+    ) -> Sequence[SpendRecord] | None:
+        """Return what the gateway booked for our calls, or None where it keeps no spend logs."""
+        ...
+
+    async def check(self) -> None:
+        """Raise Unavailable when the gateway cannot serve."""
+        ...
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A person as the identity provider knows them. `email` is normalised."""
+
+    subject: str
+    email: str
+    name: str
+
+
+class IdentityProvider(Protocol):
+    """Checks who somebody is.
+
+    Errors: NotSignedIn, NotAllowed, Conflict, Invalid, RateLimited, Unavailable.
+    """
+
+    name: str
+
+    async def register(self, email: str, password: str, *, name: str) -> Identity | None:
+        """Return the new identity, or None when the address must be confirmed first."""
+        ...
+
+    async def check_password(self, email: str, password: str) -> Identity: ...
+
+    async def change_password(self, subject: str, *, current: str, new: str) -> None: ...
+
+    async def send_reset(self, email: str) -> None:
+        """Send a one-time code if the address is known; the answer never tells."""
+        ...
+
+    async def reset_password(self, email: str, code: str, new: str) -> Identity: ...
+
+    async def delete(self, subject: str) -> None:
+        """Forget the person; gone is done."""
+        ...

@@ -1,0 +1,243 @@
+"""One frozen Settings object, read from the environment and `.env`. Nothing else reads either."""
+
+import re
+import secrets
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chat_platform.money import to_nano_usd
+
+MIN_SECRET_LENGTH = 32
+DEMO_CHAT_MODEL = "demo-chat"
+DEMO_EMBEDDING_MODEL = "demo-embedding"
+GEMINI_CHAT_MODEL = "gemini-2.5-flash"
+GEMINI_EMBEDDING_MODEL = "gemini-embedding-001"
+GENERATED_SECRETS = ("SECRET_KEY", "LETTA_GLOBAL_API_KEY", "LETTA_API_TOKEN", "LITELLM_MASTER_KEY")
+
+_PERIOD = re.compile(r"^([1-9]\d{0,3})(d|h|mo)$")
+
+
+class SettingsError(Exception):
+    """The settings do not allow a start. `problems` has one clear line for each reason."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Secrets are SecretStr, so that printing the object shows none."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    secret_key: SecretStr = SecretStr("")
+    secret_key_previous: SecretStr = SecretStr("")
+    environment: Literal["development", "test", "production"] = "development"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    port: int = Field(default=8000, ge=1, le=65535)
+    data_dir: Path = Path(".data")
+    database_url: SecretStr = SecretStr("")
+    redis_url: SecretStr = SecretStr("")
+    backend_base_url: str = ""
+    allowed_origins: str = ""
+    trusted_proxies: str = ""
+    metrics_token: SecretStr = SecretStr("")
+    smtp_url: SecretStr = SecretStr("")
+
+    supabase_url: str = ""
+    supabase_anon_key: SecretStr = SecretStr("")
+    supabase_service_key: SecretStr = SecretStr("")
+
+    jwt_algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
+    jwt_expire_minutes: int = Field(default=30, ge=1, le=1440)
+
+    letta_base_url: str = ""
+    letta_api_token: SecretStr = SecretStr("")
+    letta_global_api_key: SecretStr = SecretStr("")
+    litellm_base_url: str = ""
+    litellm_master_key: SecretStr = SecretStr("")
+    litellm_has_database: bool = True
+    """False under the embedded default: billing keys are derived, there are no spend logs."""
+
+    gemini_api_key: SecretStr = SecretStr("")
+    chat_model: str = ""
+    embedding_model: str = ""
+    user_default_budget: str = "5.00"
+    user_budget_duration: str = "30d"
+    proxy_allowed_networks: str = ""
+
+    @field_validator("user_default_budget")
+    @classmethod
+    def _budget_is_money(cls, value: str) -> str:
+        if to_nano_usd(value) < 0:
+            raise ValueError("must not be negative")
+        return value
+
+    @field_validator("user_budget_duration")
+    @classmethod
+    def _duration_is_known(cls, value: str) -> str:
+        if not _PERIOD.match(value):
+            raise ValueError("must look like 30d, 12h or 1mo")
+        return value
+
+    @field_validator("proxy_allowed_networks", "trusted_proxies")
+    @classmethod
+    def _networks_are_networks(cls, value: str) -> str:
+        for part in _words(value):
+            ip_network(part, strict=False)
+        return value
+
+    @model_validator(mode="after")
+    def _supabase_is_whole(self) -> "Settings":
+        given = [
+            bool(self.supabase_url),
+            bool(self.supabase_anon_key.get_secret_value()),
+            bool(self.supabase_service_key.get_secret_value()),
+        ]
+        if any(given) and not all(given):
+            raise ValueError(
+                "SUPABASE_URL, SUPABASE_ANON_KEY and SUPABASE_SERVICE_KEY go together:"
+                " set all or none"
+            )
+        return self
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def is_demo(self) -> bool:
+        """True while the demo model answers, because no provider's key is set."""
+        return self.model_for_chat == DEMO_CHAT_MODEL
+
+    @property
+    def uses_supabase(self) -> bool:
+        return bool(self.supabase_url)
+
+    @property
+    def model_for_chat(self) -> str:
+        if self.chat_model:
+            return self.chat_model
+        return GEMINI_CHAT_MODEL if self._has_provider else DEMO_CHAT_MODEL
+
+    @property
+    def model_for_embeddings(self) -> str:
+        if self.embedding_model:
+            return self.embedding_model
+        return GEMINI_EMBEDDING_MODEL if self._has_provider else DEMO_EMBEDDING_MODEL
+
+    @property
+    def _has_provider(self) -> bool:
+        return bool(self.gemini_api_key.get_secret_value())
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL of the database, with the async driver."""
+        url = self.database_url.get_secret_value()
+        if not url:
+            return f"sqlite+aiosqlite:///{self.data_dir.absolute() / 'platform.db'}"
+        return re.sub(r"^(postgres|postgresql)(\+\w+)?://", "postgresql+psycopg://", url)
+
+    @property
+    def base_url(self) -> str:
+        """Where the agent server reaches this server."""
+        return (self.backend_base_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @property
+    def default_budget_nano_usd(self) -> int:
+        return to_nano_usd(self.user_default_budget)
+
+    @cached_property
+    def origins(self) -> frozenset[str]:
+        return frozenset(o.rstrip("/") for o in _words(self.allowed_origins))
+
+    @cached_property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return tuple(ip_network(n, strict=False) for n in _words(self.proxy_allowed_networks))
+
+    @cached_property
+    def trusted_proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return tuple(ip_network(n, strict=False) for n in _words(self.trusted_proxies))
+
+
+def load_settings() -> Settings:
+    """Read the settings, make missing secrets once outside production, and check them.
+
+    Raises SettingsError with one line for each problem.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as exc:
+        raise SettingsError([_as_line(e["loc"], e["msg"]) for e in exc.errors()]) from exc
+    if not settings.is_production:
+        settings = settings.model_copy(update=_generated_secrets(settings))
+    problems = _problems(settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _generated_secrets(settings: Settings) -> dict[str, SecretStr]:
+    """Return values for unset secrets, made once and kept in DATA_DIR/secrets.env (mode 600)."""
+    file = settings.data_dir / "secrets.env"
+    known = _read_secrets(file)
+    missing = [name for name in GENERATED_SECRETS if name not in known]
+    if missing:
+        known |= {name: f"sk-{secrets.token_urlsafe(36)}" for name in missing}
+        _write_secrets(file, known)
+    return {
+        name.lower(): SecretStr(known[name])
+        for name in GENERATED_SECRETS
+        if not getattr(settings, name.lower()).get_secret_value()
+    }
+
+
+def _read_secrets(file: Path) -> dict[str, str]:
+    if not file.exists():
+        return {}
+    pairs = (line.partition("=") for line in file.read_text().splitlines() if "=" in line)
+    return {name: value for name, _, value in pairs}
+
+
+def _write_secrets(file: Path, known: dict[str, str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.touch(mode=0o600)
+    part.write_text("".join(f"{name}={value}\n" for name, value in known.items()))
+    part.replace(file)
+
+
+def _problems(settings: Settings) -> list[str]:
+    problems: list[str] = []
+    if len(settings.secret_key.get_secret_value()) < MIN_SECRET_LENGTH:
+        problems.append(f"SECRET_KEY must have at least {MIN_SECRET_LENGTH} random characters")
+    if settings.is_production:
+        needed = {
+            "DATABASE_URL": settings.database_url.get_secret_value(),
+            "LETTA_BASE_URL": settings.letta_base_url,
+            "LITELLM_BASE_URL": settings.litellm_base_url,
+            "BACKEND_BASE_URL": settings.backend_base_url,
+            "LETTA_GLOBAL_API_KEY": settings.letta_global_api_key.get_secret_value(),
+            "LITELLM_MASTER_KEY": settings.litellm_master_key.get_secret_value(),
+        }
+        problems += [
+            f"{name} must be set when ENVIRONMENT=production" for name, v in needed.items() if not v
+        ]
+    return problems
+
+
+def _as_line(loc: tuple[int | str, ...], message: str) -> str:
+    name = "_".join(str(part) for part in loc).upper()
+    words = message.removeprefix("Value error, ")
+    return f"{name}: {words}" if name else words
+
+
+def _words(value: str) -> list[str]:
+    return [word for word in re.split(r"[\s,]+", value) if word]

@@ -1,0 +1,1 @@
+"""State classes of the pages: fields and short handlers. Each handler is a public endpoint."""

@@ -1,0 +1,49 @@
+"""Fixtures of every suite: a context on a fresh database with fakes at the three ports."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from chat_platform.db import migrate
+from chat_platform.settings import Settings
+from tests.fakes import FakeGateway, FakeMemory, FakeRuntime
+
+GLOBAL_KEY = "sk-global-key-of-the-tests-0123456789"
+
+
+@pytest.fixture(scope="session")
+async def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One migrated SQLite file, copied for every test."""
+    file = tmp_path_factory.mktemp("template") / "platform.db"
+    await migrate(f"sqlite+aiosqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def settings(tmp_path: Path, migrated_sqlite: Path) -> Settings:
+    shutil.copy(migrated_sqlite, tmp_path / "platform.db")
+    return Settings(
+        _env_file=None,  # pyright: ignore[reportCallIssue]
+        environment="test",
+        data_dir=tmp_path,
+        secret_key=SecretStr("s" * 40),
+        letta_global_api_key=SecretStr(GLOBAL_KEY),
+        litellm_master_key=SecretStr("sk-master-of-the-tests"),
+    )
+
+
+@pytest.fixture
+def runtime() -> FakeRuntime:
+    return FakeRuntime()
+
+
+@pytest.fixture
+def memory() -> FakeMemory:
+    return FakeMemory()
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    return FakeGateway()

@@ -1,0 +1,169 @@
+"""Fakes for the three ports, and nothing else: hand-written, deterministic, in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from chat_platform.clock import now_ms
+from chat_platform.errors import NotFound, Unavailable
+from chat_platform.ids import AccountId, AgentId
+from chat_platform.ports import (
+    AgentState,
+    MemoryBlock,
+    ModelPrice,
+    Passage,
+    RunEvent,
+    RunStarted,
+    SpendRecord,
+    TextPiece,
+)
+
+
+@dataclass
+class FakeRuntime:
+    """An agent runtime whose replies a test scripts.
+
+    `script` holds events and exceptions of the next runs, one list a run; without any, the agent
+    answers "You said: <text>". `gate`, when set, holds the run before its last event.
+    """
+
+    script: list[list[RunEvent | Exception]] = field(default_factory=list)
+    posted: list[tuple[AgentId, str, str]] = field(default_factory=list)
+    agents: dict[AccountId, AgentId] = field(default_factory=dict)
+    deleted: list[AgentId] = field(default_factory=list)
+    cancelled: list[AgentId] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+    is_down: bool = False
+
+    async def ensure_agent(
+        self, account_id: AccountId, agent_id: AgentId | None, *, person_name: str
+    ) -> AgentState:
+        await self.check()
+        await asyncio.sleep(0)
+        made = self.agents.setdefault(account_id, AgentId(f"agent-{account_id}"))
+        return AgentState(made, "demo-chat", now_ms())
+
+    async def run(self, agent_id: AgentId, text: str, *, note: str = "") -> AsyncIterator[RunEvent]:
+        await self.check()
+        self.posted.append((agent_id, text, note))
+        events = self.script.pop(0) if self.script else [TextPiece(f"You said: {text}")]
+        yield RunStarted(f"run-{len(self.posted)}")
+        for number, event in enumerate(events, 1):
+            if self.gate and number == len(events):
+                await self._wait(agent_id, self.gate)
+                if agent_id in self.cancelled:
+                    return
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+    async def _wait(self, agent_id: AgentId, gate: asyncio.Event) -> None:
+        while not gate.is_set() and agent_id not in self.cancelled:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+    async def resume(self, agent_id: AgentId, run_id: str) -> AsyncIterator[RunEvent]:
+        raise Unavailable("This runtime keeps no runs.")
+        yield  # pragma: no cover
+
+    async def cancel(self, agent_id: AgentId) -> None:
+        self.cancelled.append(agent_id)
+
+    async def delete_agent(self, agent_id: AgentId) -> None:
+        await self.check()
+        self.deleted.append(agent_id)
+
+    async def check(self) -> None:
+        if self.is_down:
+            raise Unavailable("Your agent is not answering. Try again.", code="agent_unavailable")
+
+
+@dataclass
+class FakeMemory:
+    """Blocks and passages of every agent, in memory."""
+
+    values: dict[tuple[AgentId, str], str] = field(default_factory=dict)
+    archive: dict[AgentId, list[Passage]] = field(default_factory=dict)
+
+    async def blocks(self, agent_id: AgentId) -> list[MemoryBlock]:
+        return [self._block(agent_id, label) for label in ("persona", "human")]
+
+    def _block(self, agent_id: AgentId, label: str) -> MemoryBlock:
+        value = self.values.get((agent_id, label), f"The {label} block.")
+        return MemoryBlock(label, f"About the {label}", value, 2000, None)
+
+    async def write_block(self, agent_id: AgentId, label: str, value: str) -> MemoryBlock:
+        if label not in ("persona", "human"):
+            raise NotFound("There is no such memory block.")
+        self.values[agent_id, label] = value
+        return self._block(agent_id, label)
+
+    async def passages(
+        self, agent_id: AgentId, *, query: str = "", limit: int = 50, before: str | None = None
+    ) -> list[Passage]:
+        newest = [p for p in reversed(self.archive.get(agent_id, [])) if query in p.text]
+        if before is not None:
+            ids = [p.id for p in newest]
+            newest = newest[ids.index(before) + 1 :] if before in ids else []
+        return newest[:limit]
+
+    async def count(self, agent_id: AgentId) -> tuple[int, int]:
+        return len(self.archive.get(agent_id, [])), 0
+
+    async def add_passage(self, agent_id: AgentId, text: str) -> Passage:
+        passages = self.archive.setdefault(agent_id, [])
+        passages.append(Passage(f"passage-{agent_id}-{len(passages)}", text, now_ms()))
+        return passages[-1]
+
+    async def delete_passage(self, agent_id: AgentId, passage_id: str) -> None:
+        passages = self.archive.get(agent_id, [])
+        kept = [p for p in passages if p.id != passage_id]
+        if len(kept) == len(passages):
+            raise NotFound("There is no such passage.")
+        self.archive[agent_id] = kept
+
+
+@dataclass
+class FakeGateway:
+    """A billing gateway with two priced models; `booked` is what its spend logs say."""
+
+    versions: dict[AccountId, int] = field(default_factory=dict)
+    blocked: set[AccountId] = field(default_factory=set)
+    closed: list[AccountId] = field(default_factory=list)
+    booked: list[SpendRecord] | None = None
+    price_list: dict[str, ModelPrice] = field(
+        default_factory=lambda: {
+            "demo-chat": ModelPrice(300_000_000, 2_500_000_000, 8192),
+            "demo-embedding": ModelPrice(20_000_000, 0),
+        }
+    )
+    is_down: bool = False
+
+    async def open_account(self, account_id: AccountId, *, key_version: int) -> str:
+        await self.check()
+        self.versions[account_id] = key_version
+        return f"sk-fake-{account_id}-{key_version}"
+
+    async def replace_key(self, account_id: AccountId, *, key_version: int) -> str:
+        return await self.open_account(account_id, key_version=key_version)
+
+    async def set_blocked(self, account_id: AccountId, *, is_blocked: bool) -> None:
+        await self.check()
+        (self.blocked.add if is_blocked else self.blocked.discard)(account_id)
+
+    async def close_account(self, account_id: AccountId) -> None:
+        await self.check()
+        self.closed.append(account_id)
+
+    async def prices(self) -> dict[str, ModelPrice]:
+        await self.check()
+        return self.price_list
+
+    async def spend(
+        self, account_id: AccountId, *, since_ms: int, until_ms: int
+    ) -> Sequence[SpendRecord] | None:
+        await self.check()
+        return self.booked
+
+    async def check(self) -> None:
+        if self.is_down:
+            raise Unavailable("Billing does not answer.", code="billing_unavailable")
