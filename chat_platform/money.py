@@ -15,7 +15,7 @@ def to_nano_usd(amount: str | Decimal | int | float) -> int:
     try:
         value = Decimal(repr(amount) if isinstance(amount, float) else amount)
         return int(value.quantize(_NANO, rounding=ROUND_HALF_EVEN).scaleb(9))
-    except (InvalidOperation, OverflowError) as exc:
+    except (InvalidOperation, OverflowError, ValueError) as exc:
         raise ValueError("not an amount of money") from exc
 
 
