@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from chat_platform.clock import now_ms
-from chat_platform.errors import NotFound, Unavailable
+from chat_platform.errors import Conflict, NotFound, NotSignedIn, Unavailable
 from chat_platform.ids import AccountId, AgentId
 from chat_platform.ports import (
     AgentState,
+    Identity,
     MemoryBlock,
     ModelPrice,
     Passage,
@@ -167,3 +168,38 @@ class FakeGateway:
     async def check(self) -> None:
         if self.is_down:
             raise Unavailable("Billing does not answer.", code="billing_unavailable")
+
+
+@dataclass
+class FakeIdentity:
+    """An identity provider that keeps passwords as they are; a reset code is always `code`."""
+
+    name: str = "embedded"
+    passwords: dict[str, str] = field(default_factory=dict)
+
+    async def register(self, email: str, password: str, *, name: str) -> Identity | None:
+        if email in self.passwords:
+            raise Conflict("This address has an account already. Sign in.", code="email_taken")
+        self.passwords[email] = password
+        return Identity(subject=email, email=email, name=name)
+
+    async def check_password(self, email: str, password: str) -> Identity:
+        if self.passwords.get(email) != password:
+            raise NotSignedIn("Address or password is wrong.", code="invalid_credentials")
+        return Identity(subject=email, email=email, name="")
+
+    async def change_password(self, subject: str, *, current: str, new: str) -> None:
+        await self.check_password(subject, current)
+        self.passwords[subject] = new
+
+    async def send_reset(self, email: str) -> None:
+        pass
+
+    async def reset_password(self, email: str, code: str, new: str) -> Identity:
+        if code != "code" or email not in self.passwords:
+            raise NotSignedIn("This code is wrong or too old.", code="invalid_code")
+        self.passwords[email] = new
+        return Identity(subject=email, email=email, name="")
+
+    async def delete(self, subject: str) -> None:
+        self.passwords.pop(subject, None)
