@@ -32,6 +32,10 @@ lint: .venv/.dev ## Check style, types and layers
 unit: .venv/.dev ## Run the fast suite with fakes at the ports, on SQLite
 	@$(BIN)/pytest -q -m "not chain and not rig and not slow" --ignore=tests/e2e
 
+.PHONY: unit-postgres
+unit-postgres: .venv/.dev ## Run the same suite with Postgres under it
+	@$(BIN)/pytest -q -m "not chain and not rig and not slow" --ignore=tests/e2e --database postgres
+
 .PHONY: requirements
 requirements: .venv/.run ## Compile requirements*.txt from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q -o requirements.txt

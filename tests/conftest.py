@@ -12,8 +12,27 @@ from chat_platform.context import AppContext
 from chat_platform.db import GroupWriter, migrate, open_engine
 from chat_platform.settings import Settings
 from tests.fakes import FakeGateway, FakeIdentity, FakeMemory, FakeRuntime
+from tests.postgres import migrated_postgres, postgres_server, postgres_url
+
+__all__ = ["migrated_postgres", "postgres_server", "postgres_url"]
 
 GLOBAL_KEY = "sk-global-key-of-the-tests-0123456789"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=("sqlite", "postgres", "both"),
+        default="sqlite",
+        help="the database under every test that opens a context",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database_kind" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--database")
+        kinds = ("sqlite", "postgres") if chosen == "both" else (chosen,)
+        metafunc.parametrize("database_kind", kinds, scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -25,12 +44,22 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, migrated_sqlite: Path) -> Settings:
-    shutil.copy(migrated_sqlite, tmp_path / "platform.db")
+def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh, migrated database for this test: SQLite, or Postgres with `--database`."""
+    if database_kind == "postgres":
+        return request.getfixturevalue("postgres_url")
+    file = tmp_path / "platform.db"
+    shutil.copy(request.getfixturevalue("migrated_sqlite"), file)
+    return f"sqlite+aiosqlite:///{file}"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
     return Settings(
         _env_file=None,  # pyright: ignore[reportCallIssue]
         environment="test",
         data_dir=tmp_path,
+        database_url=SecretStr(database_url),
         secret_key=SecretStr("s" * 40),
         letta_global_api_key=SecretStr(GLOBAL_KEY),
         litellm_master_key=SecretStr("sk-master-of-the-tests"),

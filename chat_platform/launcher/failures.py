@@ -1,0 +1,13 @@
+"""How a start fails: one line that says what happened, and one that says the way out."""
+
+
+class LaunchFailed(Exception):
+    """The start cannot go on. Both texts are for the person at the terminal."""
+
+    def __init__(self, message: str, *, way_out: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.way_out = way_out
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.way_out}".strip()

@@ -1,0 +1,50 @@
+"""A Postgres of the test run's own, and a fresh database in it for every test that asks."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from chat_platform.db import migrate
+from chat_platform.launcher.postgres import Postgres, throwaway_postgres
+
+_TEMPLATE = "migrated"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    # Not pytest's own temporary folder: as root, Postgres's user could not enter it.
+    folder = Path(tempfile.mkdtemp(prefix="chat-platform-postgres-"))
+    try:
+        with throwaway_postgres(folder) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: Postgres) -> Postgres:
+    """The server with one migrated database, which every test's own is copied from."""
+    _execute(postgres_server, f"create database {_TEMPLATE}")
+    asyncio.run(migrate(postgres_server.url(_TEMPLATE)))
+    return postgres_server
+
+
+@pytest.fixture
+def postgres_url(migrated_postgres: Postgres) -> Iterator[str]:
+    """The URL of a fresh, migrated database."""
+    name = f"test_{next(_numbers)}"
+    _execute(migrated_postgres, f"create database {name} template {_TEMPLATE}")
+    yield migrated_postgres.url(name)
+    _execute(migrated_postgres, f"drop database {name} with (force)")
+
+
+def _execute(server: Postgres, statement: str) -> None:
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(statement)  # pyright: ignore[reportArgumentType, reportCallIssue]
