@@ -5,16 +5,29 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
+from chat_platform.api.app import create_api
 from chat_platform.context import AppContext
 from chat_platform.db import GroupWriter, migrate, open_engine
+from chat_platform.local_identity import LocalIdentity
+from chat_platform.passwords import PasswordHasher
 from chat_platform.settings import Settings
-from tests.fakes import FakeGateway, FakeIdentity, FakeMemory, FakeRuntime
+from tests.fakes import FakeGateway, FakeMemory, FakeRuntime
+from tests.people import alice, bob, make_person, root
 from tests.postgres import migrated_postgres, postgres_server, postgres_url
 
-__all__ = ["migrated_postgres", "postgres_server", "postgres_url"]
+__all__ = [
+    "alice",
+    "bob",
+    "make_person",
+    "migrated_postgres",
+    "postgres_server",
+    "postgres_url",
+    "root",
+]
 
 GLOBAL_KEY = "sk-global-key-of-the-tests-0123456789"
 
@@ -85,9 +98,10 @@ def gateway() -> FakeGateway:
 async def ctx(
     settings: Settings, runtime: FakeRuntime, memory: FakeMemory, gateway: FakeGateway
 ) -> AsyncIterator[AppContext]:
-    """A context on a fresh database, with fakes at the ports."""
+    """A whole context: a real database and real embedded accounts, fakes at the other ports."""
     engine = open_engine(settings.database)
     writer = GroupWriter(settings.database)
+    cheap = PasswordHasher(memory_kib=64, rounds=1)
     yield AppContext(
         settings=settings,
         engine=engine,
@@ -95,7 +109,17 @@ async def ctx(
         runtime=runtime,
         memory=memory,
         billing=gateway,
-        identity=FakeIdentity(),
+        identity=LocalIdentity(engine, cheap),
     )
     await writer.close()
     await engine.dispose()
+
+
+@pytest.fixture
+async def client(ctx: AppContext) -> AsyncIterator[httpx.AsyncClient]:
+    """A REST client of the whole API, in process."""
+    api = create_api()
+    api.state.ctx = ctx
+    transport = httpx.ASGITransport(app=api, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://platform.test") as client:
+        yield client

@@ -1,10 +1,18 @@
-"""What routes ask for: the context and, later in the chain, who is calling."""
+"""What routes ask for: the context, and who is calling. Every credential is judged here."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import APIKeyCookie, HTTPBearer
 
+from chat_platform.api.same_site import ensure_same_site
 from chat_platform.context import AppContext
+from chat_platform.errors import NotAllowed, NotFound, NotSignedIn
+from chat_platform.sign_in import COOKIE, Caller, caller_from_bearer, caller_from_cookie
+
+_bearer = HTTPBearer(auto_error=False, description="An access token, or an ApiToken (`cp_...`).")
+_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="The pages' own sign-in.")
 
 
 def _context(request: Request) -> AppContext:
@@ -12,3 +20,57 @@ def _context(request: Request) -> AppContext:
 
 
 Ctx = Annotated[AppContext, Depends(_context)]
+
+
+async def _signed(
+    request: Request,
+    ctx: Ctx,
+    _documented_bearer: Annotated[object, Depends(_bearer)] = None,
+    _documented_cookie: Annotated[object, Depends(_cookie)] = None,
+) -> Caller:
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise NotSignedIn("Send the credential as `Authorization: Bearer ...`.")
+        return await caller_from_bearer(ctx, token.strip())
+    caller = await caller_from_cookie(ctx, request.headers.get("cookie", ""))
+    if caller is None:
+        raise NotSignedIn("Sign in first.")
+    ensure_same_site(request, ctx.settings)
+    return caller
+
+
+def _with_scope(scope: str) -> Callable[..., Awaitable[Caller]]:
+    async def check(caller: Annotated[Caller, Depends(_signed)]) -> Caller:
+        if not caller.has_scope(scope):
+            raise NotAllowed(
+                f"This token is not made for this: it needs the scope {scope}.",
+                code="insufficient_scope",
+            )
+        return caller
+
+    return check
+
+
+async def _person(caller: Annotated[Caller, Depends(_signed)]) -> Caller:
+    if caller.scopes is not None:
+        raise NotAllowed("Tokens may not do this: sign in instead.", code="insufficient_scope")
+    return caller
+
+
+async def _admin(caller: Annotated[Caller, Depends(_signed)]) -> Caller:
+    if caller.scopes is not None or caller.account.role != "admin":
+        raise NotFound("There is nothing here.")
+    return caller
+
+
+Signed = Annotated[Caller, Depends(_signed)]
+"""Anyone who is signed in, ApiTokens of any scope included."""
+PersonCaller = Annotated[Caller, Depends(_person)]
+"""The person themself, with a sign-in; no ApiToken."""
+ChatCaller = Annotated[Caller, Depends(_with_scope("chat"))]
+MemoryCaller = Annotated[Caller, Depends(_with_scope("memory"))]
+UsageCaller = Annotated[Caller, Depends(_with_scope("usage"))]
+AdminCaller = Annotated[Caller, Depends(_admin)]
+"""An administrator with a sign-in; to everybody else the door does not exist."""

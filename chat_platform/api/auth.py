@@ -1,0 +1,120 @@
+"""Sign-in for REST clients: access and refresh tokens."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, StringConstraints
+
+from chat_platform import sign_in
+from chat_platform.accounts import agent_id_of
+from chat_platform.api.deps import Ctx, PersonCaller, Signed
+from chat_platform.clock import to_rfc3339
+from chat_platform.context import AppContext
+from chat_platform.models import Account
+from chat_platform.sign_in import SignedIn
+
+router = APIRouter(prefix="/auth", tags=["authentication"])
+
+Line = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
+
+
+class Credentials(BaseModel):
+    email: Line
+    password: Line
+
+
+class Registration(Credentials):
+    name: Line = ""
+
+
+class RefreshToken(BaseModel):
+    refresh_token: Line
+
+
+class UserView(BaseModel):
+    id: str
+    email: str
+    name: str
+    agent_id: str | None
+    created_at: str
+
+
+class TokenView(BaseModel):
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105
+    expires_in: int
+    """Seconds."""
+    refresh_token: str
+    user: UserView
+
+
+class ConfirmationView(BaseModel):
+    status: Literal["confirmation_required"] = "confirmation_required"
+
+
+@router.post("/register", status_code=201, responses={202: {"model": ConfirmationView}})
+async def register(ctx: Ctx, body: Registration, request: Request, response: Response) -> TokenView:
+    """Make an account and sign in; 202 when the address must be confirmed by e-mail first."""
+    signed_in = await sign_in.register(
+        ctx,
+        email=body.email,
+        password=body.password,
+        name=body.name,
+        kind="api",
+        device=device_of(request),
+    )
+    if signed_in is None:
+        return JSONResponse(ConfirmationView().model_dump(), 202)  # pyright: ignore[reportReturnType]
+    return await _token_view(ctx, signed_in)
+
+
+@router.post("/login")
+async def login(ctx: Ctx, body: Credentials, request: Request) -> TokenView:
+    """Sign in; unknown addresses and wrong passwords get the same answer in the same time."""
+    signed_in = await sign_in.login(
+        ctx, email=body.email, password=body.password, kind="api", device=device_of(request)
+    )
+    return await _token_view(ctx, signed_in)
+
+
+@router.post("/refresh")
+async def refresh(ctx: Ctx, body: RefreshToken) -> TokenView:
+    """Swap the refresh token for a new pair; using an old one again ends the sign-in."""
+    return await _token_view(ctx, await sign_in.refresh(ctx, body.refresh_token))
+
+
+@router.post("/logout", status_code=204)
+async def logout(ctx: Ctx, caller: PersonCaller) -> None:
+    """End this sign-in: its access and refresh tokens are void at once."""
+    if caller.sign_in_id:
+        await sign_in.logout(ctx, caller.account_id, caller.sign_in_id)
+
+
+@router.get("/me")
+async def me(ctx: Ctx, caller: Signed) -> UserView:
+    return await _user_view(ctx, caller.account)
+
+
+def device_of(request: Request) -> str:
+    """Return what the client says it is, as the list of sign-ins shows it."""
+    return "".join(c for c in request.headers.get("user-agent", "") if c.isprintable())
+
+
+async def _token_view(ctx: AppContext, signed_in: SignedIn) -> TokenView:
+    return TokenView(
+        access_token=sign_in.access_token(ctx, signed_in),
+        expires_in=ctx.settings.jwt_expire_minutes * 60,
+        refresh_token=signed_in.secret,
+        user=await _user_view(ctx, signed_in.account),
+    )
+
+
+async def _user_view(ctx: AppContext, account: Account) -> UserView:
+    return UserView(
+        id=account.id,
+        email=account.email,
+        name=account.name,
+        agent_id=await agent_id_of(ctx, account.id),
+        created_at=to_rfc3339(account.created_at_ms),
+    )

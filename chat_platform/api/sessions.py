@@ -1,0 +1,96 @@
+"""Sign-in for browsers: native forms in, a 303 with an HttpOnly cookie out."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse
+
+from chat_platform import sign_in
+from chat_platform.api.auth import device_of
+from chat_platform.api.deps import Ctx
+from chat_platform.api.same_site import ensure_same_site
+from chat_platform.errors import PlatformError
+from chat_platform.sign_in import COOKIE, SignedIn
+
+router = APIRouter(prefix="/session", tags=["browser forms"])
+
+HOME = "/chat"
+Field = Annotated[str, Form(max_length=1000)]
+
+
+@router.post("/login", status_code=303, response_class=RedirectResponse)
+async def login(
+    ctx: Ctx, request: Request, email: Field = "", password: Field = "", next: Field = ""
+) -> RedirectResponse:
+    """Sign in; a failure goes back to the form with `?error=<code>` and the address kept."""
+    ensure_same_site(request, ctx.settings)
+    try:
+        signed_in = await sign_in.login(
+            ctx, email=email, password=password, kind="browser", device=device_of(request)
+        )
+    except PlatformError as exc:
+        return _back_to("/login", exc, email=email, next=_local(next))
+    return _signed_in(request, signed_in, to=_local(next) or HOME)
+
+
+@router.post("/register", status_code=303, response_class=RedirectResponse)
+async def register(
+    ctx: Ctx, request: Request, email: Field = "", password: Field = "", name: Field = ""
+) -> RedirectResponse:
+    """Make an account and sign in, or go to `/login?notice=confirmation_required`."""
+    ensure_same_site(request, ctx.settings)
+    try:
+        signed_in = await sign_in.register(
+            ctx,
+            email=email,
+            password=password,
+            name=name,
+            kind="browser",
+            device=device_of(request),
+        )
+    except PlatformError as exc:
+        return _back_to("/register", exc, email=email, name=name)
+    if signed_in is None:
+        query = urlencode({"notice": "confirmation_required", "email": email})
+        return RedirectResponse(f"/login?{query}", 303)
+    return _signed_in(request, signed_in, to=HOME)
+
+
+@router.post("/logout", status_code=303, response_class=RedirectResponse)
+async def logout(ctx: Ctx, request: Request) -> RedirectResponse:
+    """End this browser's sign-in; its open sockets lose it too."""
+    ensure_same_site(request, ctx.settings)
+    caller = await sign_in.caller_from_cookie(ctx, request.headers.get("cookie", ""))
+    if caller and caller.sign_in_id:
+        await sign_in.logout(ctx, caller.account_id, caller.sign_in_id)
+    reply = RedirectResponse("/login", 303)
+    reply.delete_cookie(COOKIE, path="/")
+    return reply
+
+
+def _signed_in(request: Request, signed_in: SignedIn, *, to: str) -> RedirectResponse:
+    reply = RedirectResponse(to, 303)
+    reply.set_cookie(
+        COOKIE,
+        signed_in.secret,
+        max_age=sign_in.SIGN_IN_SECONDS,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return reply
+
+
+def _back_to(page: str, error: PlatformError, **kept: str) -> RedirectResponse:
+    query = {"error": error.code, **{name: value for name, value in kept.items() if value}}
+    if error.retry_after_seconds is not None:
+        query["retry_after"] = str(error.retry_after_seconds)
+    return RedirectResponse(f"{page}?{urlencode(query)}", 303)
+
+
+def _local(path: str) -> str:
+    """Return the path if it stays on this site, else nothing."""
+    is_local = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return path if is_local and path.isprintable() else ""

@@ -1,0 +1,94 @@
+"""The embedded identity provider: password hashes in our own accounts table."""
+
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
+
+from chat_platform.db import reading, transaction
+from chat_platform.errors import Conflict, NotSignedIn
+from chat_platform.ids import new_id
+from chat_platform.models import Account
+from chat_platform.passwords import PasswordHasher
+from chat_platform.ports import Identity
+
+
+class LocalIdentity:
+    """Keeps identities as rows of `accounts`: the subject is the account's own id."""
+
+    name = "embedded"
+
+    def __init__(self, engine: AsyncEngine, hasher: PasswordHasher | None = None) -> None:
+        self._engine = engine
+        self._hasher = hasher or PasswordHasher()
+
+    async def register(self, email: str, password: str, *, name: str) -> Identity | None:
+        """Make the account; raises Conflict `email_taken`."""
+        account_id = new_id()
+        account = Account(
+            id=account_id,
+            email=email,
+            name=name,
+            auth_provider=self.name,
+            auth_subject=account_id,
+            password_hash=await self._hasher.hash(password),
+        )
+        try:
+            async with transaction(self._engine) as session:
+                session.add(account)
+        except IntegrityError as exc:
+            raise Conflict(
+                "This address has an account already. Sign in, or reset your password.",
+                code="email_taken",
+            ) from exc
+        return Identity(account_id, email, name)
+
+    async def check_password(self, email: str, password: str) -> Identity:
+        """Raises NotSignedIn `invalid_credentials`, after the same work for unknown addresses."""
+        account = await self._find(col(Account.email) == email)
+        await self._ensure_right(account, password)
+        assert account is not None
+        return Identity(account.auth_subject, account.email, account.name)
+
+    async def change_password(self, subject: str, *, current: str, new: str) -> None:
+        """Raises NotSignedIn `invalid_credentials` when `current` is wrong."""
+        await self._ensure_right(await self._find(col(Account.auth_subject) == subject), current)
+        await self.set_password(subject, new)
+
+    async def set_password(self, subject: str, new: str) -> None:
+        await self._store(subject, await self._hasher.hash(new))
+
+    async def send_reset(self, email: str) -> None:
+        raise NotImplementedError
+
+    async def reset_password(self, email: str, code: str, new: str) -> Identity:
+        raise NotImplementedError
+
+    async def delete(self, subject: str) -> None:
+        """Forget the password: the account's row is the platform's to delete."""
+        await self._store(subject, None)
+
+    async def _find(self, condition: object) -> Account | None:
+        query = select(Account).where(col(Account.auth_provider) == self.name, condition)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        async with reading(self._engine) as session:
+            return (await session.exec(query)).one_or_none()
+
+    async def _ensure_right(self, account: Account | None, password: str) -> None:
+        stored = account.password_hash if account else None
+        is_right, newer_hash = await self._hasher.check(password, stored)
+        if account is None or not is_right:
+            raise NotSignedIn(
+                "The e-mail address or the password is not right.", code="invalid_credentials"
+            )
+        if newer_hash:
+            await self._store(account.auth_subject, newer_hash)
+
+    async def _store(self, subject: str, password_hash: str | None) -> None:
+        async with transaction(self._engine) as session:
+            await session.exec(
+                update(Account)
+                .where(
+                    col(Account.auth_provider) == self.name, col(Account.auth_subject) == subject
+                )
+                .values(password_hash=password_hash)
+            )

@@ -1,0 +1,83 @@
+"""The people of the tests: alice, bob (another account) and root (an administrator)."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import update
+from sqlmodel import col
+
+from chat_platform import sign_in
+from chat_platform.accounts import get_account
+from chat_platform.context import AppContext
+from chat_platform.db import transaction
+from chat_platform.ids import AccountId
+from chat_platform.models import Account
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account, signed in once by REST and once in a browser."""
+
+    account: Account
+    access_token: str
+    refresh_token: str
+    cookie: str
+    """The Cookie header of their browser."""
+
+    @property
+    def id(self) -> AccountId:
+        return AccountId(self.account.id)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.access_token}"}
+
+    @property
+    def browser_headers(self) -> dict[str, str]:
+        return {"Cookie": self.cookie, "Sec-Fetch-Site": "same-origin"}
+
+
+async def new_person(ctx: AppContext, name: str, *, role: str = "person") -> Person:
+    """Register somebody and sign them in through both doors."""
+    email = f"{name.lower()}@example.com"
+    by_rest = await sign_in.register(
+        ctx, email=email, password=PASSWORD, name=name, kind="api", device="tests"
+    )
+    assert by_rest is not None
+    by_browser = await sign_in.open_sign_in(ctx, by_rest.account, kind="browser", device="tests")
+    async with transaction(ctx.engine) as session:
+        await session.exec(
+            update(Account).where(col(Account.id) == by_rest.account.id).values(role=role)
+        )
+    return Person(
+        account=await get_account(ctx, by_rest.account.id),
+        access_token=sign_in.access_token(ctx, by_rest),
+        refresh_token=by_rest.secret,
+        cookie=f"{sign_in.COOKIE}={by_browser.secret}",
+    )
+
+
+@pytest.fixture
+def make_person(ctx: AppContext) -> Callable[[str], Awaitable[Person]]:
+    async def make(name: str) -> Person:
+        return await new_person(ctx, name)
+
+    return make
+
+
+@pytest.fixture
+async def alice(ctx: AppContext) -> Person:
+    return await new_person(ctx, "Alice")
+
+
+@pytest.fixture
+async def bob(ctx: AppContext) -> Person:
+    return await new_person(ctx, "Bob")
+
+
+@pytest.fixture
+async def root(ctx: AppContext) -> Person:
+    return await new_person(ctx, "Root", role="admin")
