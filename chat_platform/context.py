@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chat_platform.db import GroupWriter
 from chat_platform.ids import new_id
+from chat_platform.open_calls import OpenCalls
 from chat_platform.ports import AgentMemory, AgentRuntime, BillingGateway, IdentityProvider
 from chat_platform.settings import Settings
 
@@ -19,6 +20,8 @@ class AppContext:
     memory: AgentMemory
     billing: BillingGateway
     identity: IdentityProvider
+    open_calls: OpenCalls = field(default_factory=OpenCalls)
+    """The model calls that this process is relaying."""
     process_id: str = field(default_factory=new_id)
     """Owner of the turns and calls that this process runs."""
 
