@@ -15,7 +15,7 @@ from chat_platform.models import Account, Agent
 from chat_platform.ports import Identity
 
 MAX_EMAIL_CHARACTERS = 254
-MAX_NAME_CHARACTERS = 100
+MAX_NAME_CHARACTERS = 200
 LANGUAGES = ("", "en", "ru")
 THEMES = ("system", "light", "dark")
 

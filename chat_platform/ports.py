@@ -212,3 +212,9 @@ class IdentityProvider(Protocol):
     async def delete(self, subject: str) -> None:
         """Forget the person; gone is done."""
         ...
+
+
+class Mailer(Protocol):
+    """Sends mail to people. Errors: Unavailable."""
+
+    async def send(self, to: str, *, subject: str, text: str) -> None: ...

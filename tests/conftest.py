@@ -15,7 +15,7 @@ from chat_platform.db import GroupWriter, migrate, open_engine
 from chat_platform.local_identity import LocalIdentity
 from chat_platform.passwords import PasswordHasher
 from chat_platform.settings import Settings
-from tests.fakes import FakeGateway, FakeMemory, FakeRuntime
+from tests.fakes import FakeGateway, FakeMailer, FakeMemory, FakeRuntime
 from tests.people import alice, bob, make_person, root
 from tests.postgres import migrated_postgres, postgres_server, postgres_url
 
@@ -95,8 +95,17 @@ def gateway() -> FakeGateway:
 
 
 @pytest.fixture
+def mailer() -> FakeMailer:
+    return FakeMailer()
+
+
+@pytest.fixture
 async def ctx(
-    settings: Settings, runtime: FakeRuntime, memory: FakeMemory, gateway: FakeGateway
+    settings: Settings,
+    runtime: FakeRuntime,
+    memory: FakeMemory,
+    gateway: FakeGateway,
+    mailer: FakeMailer,
 ) -> AsyncIterator[AppContext]:
     """A whole context: a real database and real embedded accounts, fakes at the other ports."""
     engine = open_engine(settings.database)
@@ -109,7 +118,7 @@ async def ctx(
         runtime=runtime,
         memory=memory,
         billing=gateway,
-        identity=LocalIdentity(engine, cheap),
+        identity=LocalIdentity(engine, cheap, mailer),
     )
     await writer.close()
     await engine.dispose()

@@ -203,3 +203,13 @@ class FakeIdentity:
 
     async def delete(self, subject: str) -> None:
         self.passwords.pop(subject, None)
+
+
+@dataclass
+class FakeMailer:
+    """Keeps the mail that was sent as (to, subject, text)."""
+
+    sent: list[tuple[str, str, str]] = field(default_factory=list)
+
+    async def send(self, to: str, *, subject: str, text: str) -> None:
+        self.sent.append((to, subject, text))

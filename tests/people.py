@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from chat_platform import sign_in
+from chat_platform import sign_in, sign_ins
 from chat_platform.accounts import get_account
 from chat_platform.context import AppContext
 from chat_platform.db import transaction
@@ -47,7 +47,7 @@ async def new_person(ctx: AppContext, name: str, *, role: str = "person") -> Per
         ctx, email=email, password=PASSWORD, name=name, kind="api", device="tests"
     )
     assert by_rest is not None
-    by_browser = await sign_in.open_sign_in(ctx, by_rest.account, kind="browser", device="tests")
+    by_browser = await sign_ins.open_sign_in(ctx, by_rest.account, kind="browser", device="tests")
     async with transaction(ctx.engine) as session:
         await session.exec(
             update(Account).where(col(Account.id) == by_rest.account.id).values(role=role)

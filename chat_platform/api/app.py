@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from chat_platform.api import auth, health, sessions
+from chat_platform.api import auth, health, sessions, users
 from chat_platform.api.problems import add_problem_handlers
 
 PREFIX = "/api/v1"
@@ -18,6 +18,6 @@ def create_api() -> FastAPI:
         openapi_url=f"{PREFIX}/openapi.json",
     )
     add_problem_handlers(api)
-    for router in (health.router, auth.router, sessions.router):
+    for router in (health.router, auth.router, sessions.router, users.router):
         api.include_router(router, prefix=PREFIX)
     return api

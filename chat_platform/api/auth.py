@@ -1,22 +1,21 @@
 """Sign-in for REST clients: access and refresh tokens."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel
 
-from chat_platform import sign_in
-from chat_platform.accounts import agent_id_of
+from chat_platform import password_change, sign_in
+from chat_platform.accounts import agent_id_of, normalise_email
 from chat_platform.api.deps import Ctx, PersonCaller, Signed
+from chat_platform.api.fields import Line
 from chat_platform.clock import to_rfc3339
 from chat_platform.context import AppContext
 from chat_platform.models import Account
-from chat_platform.sign_in import SignedIn
+from chat_platform.sign_ins import SignedIn, end_sign_in
 
 router = APIRouter(prefix="/auth", tags=["authentication"])
-
-Line = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
 
 
 class Credentials(BaseModel):
@@ -30,6 +29,16 @@ class Registration(Credentials):
 
 class RefreshToken(BaseModel):
     refresh_token: Line
+
+
+class ResetRequest(BaseModel):
+    email: Line
+
+
+class Reset(ResetRequest):
+    code: Line
+    password: Line
+    """The new one."""
 
 
 class UserView(BaseModel):
@@ -53,8 +62,12 @@ class ConfirmationView(BaseModel):
     status: Literal["confirmation_required"] = "confirmation_required"
 
 
+class AcceptedView(BaseModel):
+    status: Literal["accepted"] = "accepted"
+
+
 @router.post("/register", status_code=201, responses={202: {"model": ConfirmationView}})
-async def register(ctx: Ctx, body: Registration, request: Request, response: Response) -> TokenView:
+async def register(ctx: Ctx, body: Registration, request: Request) -> TokenView:
     """Make an account and sign in; 202 when the address must be confirmed by e-mail first."""
     signed_in = await sign_in.register(
         ctx,
@@ -88,7 +101,21 @@ async def refresh(ctx: Ctx, body: RefreshToken) -> TokenView:
 async def logout(ctx: Ctx, caller: PersonCaller) -> None:
     """End this sign-in: its access and refresh tokens are void at once."""
     if caller.sign_in_id:
-        await sign_in.logout(ctx, caller.account_id, caller.sign_in_id)
+        await end_sign_in(ctx, caller.account_id, caller.sign_in_id)
+
+
+@router.post("/reset", status_code=202)
+async def send_reset(ctx: Ctx, body: ResetRequest, later: BackgroundTasks) -> AcceptedView:
+    """Mail a one-time code if the address is known: the answer and its time never tell."""
+    normalise_email(body.email)
+    later.add_task(password_change.send_reset, ctx, body.email)
+    return AcceptedView()
+
+
+@router.post("/reset/confirm", status_code=204)
+async def reset(ctx: Ctx, body: Reset) -> None:
+    """Set a new password with the code; every sign-in and token of the account ends."""
+    await password_change.reset_password(ctx, email=body.email, code=body.code, new=body.password)
 
 
 @router.get("/me")

@@ -1,17 +1,20 @@
 """Sign-in for browsers: native forms in, a 303 with an HttpOnly cookie out."""
 
+import contextlib
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, BackgroundTasks, Form, Request
 from fastapi.responses import RedirectResponse
 
-from chat_platform import sign_in
+from chat_platform import password_change, sign_in
+from chat_platform.accounts import normalise_email
 from chat_platform.api.auth import device_of
 from chat_platform.api.deps import Ctx
 from chat_platform.api.same_site import ensure_same_site
-from chat_platform.errors import PlatformError
-from chat_platform.sign_in import COOKIE, SignedIn
+from chat_platform.errors import NotFound, PlatformError
+from chat_platform.sign_in import COOKIE
+from chat_platform.sign_ins import SIGN_IN_SECONDS, SignedIn, end_sign_in, open_sign_in
 
 router = APIRouter(prefix="/session", tags=["browser forms"])
 
@@ -52,8 +55,36 @@ async def register(
     except PlatformError as exc:
         return _back_to("/register", exc, email=email, name=name)
     if signed_in is None:
-        query = urlencode({"notice": "confirmation_required", "email": email})
-        return RedirectResponse(f"/login?{query}", 303)
+        return _to("/login", notice="confirmation_required", email=email)
+    return _signed_in(request, signed_in, to=HOME)
+
+
+@router.post("/forgot", status_code=303, response_class=RedirectResponse)
+async def forgot(
+    ctx: Ctx, request: Request, later: BackgroundTasks, email: Field = ""
+) -> RedirectResponse:
+    """Mail a one-time code if the address is known, and go where it can be entered."""
+    ensure_same_site(request, ctx.settings)
+    try:
+        normalise_email(email)
+    except PlatformError as exc:
+        return _back_to("/forgot", exc, email=email)
+    later.add_task(password_change.send_reset, ctx, email)
+    return _to("/reset", notice="code_sent", email=email)
+
+
+@router.post("/reset", status_code=303, response_class=RedirectResponse)
+async def reset(
+    ctx: Ctx, request: Request, email: Field = "", code: Field = "", password: Field = ""
+) -> RedirectResponse:
+    """Set a new password with the code, and sign in."""
+    ensure_same_site(request, ctx.settings)
+    try:
+        account = await password_change.reset_password(ctx, email=email, code=code, new=password)
+        sign_in.ensure_welcome(account)
+    except PlatformError as exc:
+        return _back_to("/reset", exc, email=email)
+    signed_in = await open_sign_in(ctx, account, kind="browser", device=device_of(request))
     return _signed_in(request, signed_in, to=HOME)
 
 
@@ -63,8 +94,9 @@ async def logout(ctx: Ctx, request: Request) -> RedirectResponse:
     ensure_same_site(request, ctx.settings)
     caller = await sign_in.caller_from_cookie(ctx, request.headers.get("cookie", ""))
     if caller and caller.sign_in_id:
-        await sign_in.logout(ctx, caller.account_id, caller.sign_in_id)
-    reply = RedirectResponse("/login", 303)
+        with contextlib.suppress(NotFound):
+            await end_sign_in(ctx, caller.account_id, caller.sign_in_id)
+    reply = RedirectResponse("/login?notice=signed_out", 303)
     reply.delete_cookie(COOKIE, path="/")
     return reply
 
@@ -74,7 +106,7 @@ def _signed_in(request: Request, signed_in: SignedIn, *, to: str) -> RedirectRes
     reply.set_cookie(
         COOKIE,
         signed_in.secret,
-        max_age=sign_in.SIGN_IN_SECONDS,
+        max_age=SIGN_IN_SECONDS,
         path="/",
         httponly=True,
         samesite="lax",
@@ -84,10 +116,14 @@ def _signed_in(request: Request, signed_in: SignedIn, *, to: str) -> RedirectRes
 
 
 def _back_to(page: str, error: PlatformError, **kept: str) -> RedirectResponse:
-    query = {"error": error.code, **{name: value for name, value in kept.items() if value}}
     if error.retry_after_seconds is not None:
-        query["retry_after"] = str(error.retry_after_seconds)
-    return RedirectResponse(f"{page}?{urlencode(query)}", 303)
+        kept["retry_after"] = str(error.retry_after_seconds)
+    return _to(page, error=error.code, **kept)
+
+
+def _to(page: str, **query: str) -> RedirectResponse:
+    given = {name: value for name, value in query.items() if value}
+    return RedirectResponse(f"{page}?{urlencode(given, errors='replace')}", 303)
 
 
 def _local(path: str) -> str:

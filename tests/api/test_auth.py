@@ -53,7 +53,7 @@ async def test_an_address_has_one_account_however_it_is_spelt(client: httpx.Asyn
         ({"email": "nobody"}, "invalid_email"),
         ({"email": "a@b"}, "invalid_email"),
         ({"email": ""}, "invalid_email"),
-        ({"name": "n" * 101}, "invalid_name"),
+        ({"name": "n" * 201}, "invalid_name"),
         ({"name": "nul\0"}, "validation_failed"),
     ],
 )

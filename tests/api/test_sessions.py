@@ -77,7 +77,7 @@ async def test_logging_out_ends_the_sign_in_and_takes_the_cookie(
 ):
     answer = await client.post("/api/v1/session/logout", headers=alice.browser_headers)
 
-    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?notice=signed_out")
     assert 'chat_sign_in=""' in answer.headers["set-cookie"]
     me = await client.get("/api/v1/auth/me", headers=alice.browser_headers)
     assert me.status_code == 401
