@@ -1,14 +1,57 @@
 """The only place that builds adapters: settings in, a running AppContext out."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chat_platform.context import AppContext
+from chat_platform.db import GroupWriter, migrate, open_engine
+from chat_platform.litellm_gateway import admin_client, open_gateway
+from chat_platform.local_identity import LocalIdentity
+from chat_platform.ports import AgentMemory, AgentRuntime, BillingGateway, IdentityProvider
 from chat_platform.settings import Settings
 
 
 @asynccontextmanager
 async def open_context(settings: Settings) -> AsyncIterator[AppContext]:
     """Open the database and the adapters, and close them again in reverse order."""
+    async with AsyncExitStack() as stack:
+        engine, writer = await _open_database(settings, stack)
+        runtime, memory = await _open_agents(settings, stack)
+        yield AppContext(
+            settings=settings,
+            engine=engine,
+            writer=writer,
+            runtime=runtime,
+            memory=memory,
+            billing=await _open_billing(settings, stack),
+            identity=_open_identity(settings, engine),
+        )
+
+
+async def _open_database(
+    settings: Settings, stack: AsyncExitStack
+) -> tuple[AsyncEngine, GroupWriter]:
+    if not settings.database_url.get_secret_value():
+        await migrate(settings.database)
+    engine = open_engine(settings.database)
+    stack.push_async_callback(engine.dispose)
+    writer = GroupWriter(settings.database)
+    stack.push_async_callback(writer.close)
+    return engine, writer
+
+
+async def _open_agents(
+    settings: Settings, stack: AsyncExitStack
+) -> tuple[AgentRuntime, AgentMemory]:
     raise NotImplementedError
-    yield  # type: ignore[unreachable]
+
+
+async def _open_billing(settings: Settings, stack: AsyncExitStack) -> BillingGateway:
+    http = await stack.enter_async_context(admin_client(settings))
+    return open_gateway(settings, http)
+
+
+def _open_identity(settings: Settings, engine: AsyncEngine) -> IdentityProvider:
+    return LocalIdentity(engine)
