@@ -19,12 +19,12 @@ from chat_platform.password_change import end_every_credential, ensure_password
 log = structlog.get_logger()
 
 
-async def begin_deletion(ctx: AppContext, account: Account, *, password: str) -> None:
+async def begin_deletion(ctx: AppContext, account: Account, *, password: str, address: str) -> None:
     """Mark the account and void its credentials; `finish_deletion` does the rest.
 
     Raises NotAllowed `wrong_password`, Unavailable.
     """
-    await ensure_password(ctx, account, password)
+    await ensure_password(ctx, account, password, address=address)
     async with transaction(ctx.engine) as session:
         await session.exec(
             update(Account).where(col(Account.id) == account.id).values(deleting_at_ms=now_ms())

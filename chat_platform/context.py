@@ -8,6 +8,7 @@ from chat_platform.db import GroupWriter
 from chat_platform.ids import new_id
 from chat_platform.open_calls import OpenCalls
 from chat_platform.ports import AgentMemory, AgentRuntime, BillingGateway, IdentityProvider
+from chat_platform.rate_limits import RateLimits
 from chat_platform.settings import Settings
 
 
@@ -22,6 +23,7 @@ class AppContext:
     identity: IdentityProvider
     open_calls: OpenCalls = field(default_factory=OpenCalls)
     """The model calls that this process is relaying."""
+    limits: RateLimits = field(default_factory=RateLimits)
     process_id: str = field(default_factory=new_id)
     """Owner of the turns and calls that this process runs."""
 

@@ -4,16 +4,17 @@ from dataclasses import dataclass
 
 from starlette.requests import cookie_parser
 
-from chat_platform import access_tokens, api_tokens, sign_ins
+from chat_platform import access_tokens, api_tokens, rate_limits, sign_ins
 from chat_platform.access_tokens import AccessClaims, invalid_token
 from chat_platform.accounts import account_for, normalise_email, tidy_name
+from chat_platform.attempts import attempt
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.errors import NotAllowed, NotSignedIn, PlatformError
 from chat_platform.ids import AccountId
 from chat_platform.models import Account
 from chat_platform.passwords import ensure_strong
-from chat_platform.sign_ins import Kind, SignedIn
+from chat_platform.sign_ins import SignedIn, Visit
 
 COOKIE = "chat_sign_in"
 
@@ -35,27 +36,30 @@ class Caller:
 
 
 async def register(
-    ctx: AppContext, *, email: str, password: str, name: str, kind: Kind, device: str
+    ctx: AppContext, *, email: str, password: str, name: str, visit: Visit
 ) -> SignedIn | None:
     """Make an account and sign in; None when the address must be confirmed first.
 
-    Raises Conflict `email_taken`, Invalid, Unavailable.
+    Raises Conflict `email_taken`, Invalid, RateLimited, Unavailable.
     """
     address, shown_name = normalise_email(email), tidy_name(name)
     ensure_strong(password)
+    await ctx.limits.take(rate_limits.REGISTRATIONS_FROM_ADDRESS, "register", visit.address)
     identity = await ctx.identity.register(address, password, name=shown_name)
     if identity is None:
         return None
     account = await account_for(ctx, identity)
-    return await sign_ins.open_sign_in(ctx, account, kind=kind, device=device)
+    return await sign_ins.open_sign_in(ctx, account, visit)
 
 
-async def login(ctx: AppContext, *, email: str, password: str, kind: Kind, device: str) -> SignedIn:
+async def login(ctx: AppContext, *, email: str, password: str, visit: Visit) -> SignedIn:
     """Raises NotSignedIn `invalid_credentials`, NotAllowed, RateLimited, Unavailable."""
-    identity = await ctx.identity.check_password(normalise_email(email), password)
+    address = normalise_email(email)
+    async with attempt(ctx, email=address, address=visit.address):
+        identity = await ctx.identity.check_password(address, password)
     account = await account_for(ctx, identity)
     ensure_welcome(account)
-    return await sign_ins.open_sign_in(ctx, account, kind=kind, device=device)
+    return await sign_ins.open_sign_in(ctx, account, visit)
 
 
 async def refresh(ctx: AppContext, refresh_token: str) -> SignedIn:

@@ -26,6 +26,17 @@ _MAX_DEVICE_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
+class Visit:
+    """Where somebody signs in from."""
+
+    kind: Kind
+    device: str
+    """What the client says it is."""
+    address: str
+    """The network address, for counting attempts; it is not kept."""
+
+
+@dataclass(frozen=True)
 class SignedIn:
     """A new sign-in. `secret` is its refresh token or cookie; only its hash is kept."""
 
@@ -34,13 +45,13 @@ class SignedIn:
     secret: str
 
 
-async def open_sign_in(ctx: AppContext, account: Account, *, kind: Kind, device: str) -> SignedIn:
+async def open_sign_in(ctx: AppContext, account: Account, visit: Visit) -> SignedIn:
     """Open a sign-in for a person who has just proven who they are."""
     secret = secrets.token_urlsafe(32)
     sign_in = SignIn(
         account_id=account.id,
-        kind=kind,
-        device=device[:_MAX_DEVICE_CHARACTERS],
+        kind=visit.kind,
+        device=visit.device[:_MAX_DEVICE_CHARACTERS],
         expires_at_ms=_expiry(now_ms()),
     )
     async with transaction(ctx.engine) as session:

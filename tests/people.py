@@ -13,6 +13,7 @@ from chat_platform.context import AppContext
 from chat_platform.db import transaction
 from chat_platform.ids import AccountId
 from chat_platform.models import Account
+from chat_platform.sign_ins import Visit
 
 PASSWORD = "correct horse battery"
 
@@ -44,10 +45,12 @@ async def new_person(ctx: AppContext, name: str, *, role: str = "person") -> Per
     """Register somebody and sign them in through both doors."""
     email = f"{name.lower()}@example.com"
     by_rest = await sign_in.register(
-        ctx, email=email, password=PASSWORD, name=name, kind="api", device="tests"
+        ctx, email=email, password=PASSWORD, name=name, visit=Visit("api", "tests", "192.0.2.1")
     )
     assert by_rest is not None
-    by_browser = await sign_ins.open_sign_in(ctx, by_rest.account, kind="browser", device="tests")
+    by_browser = await sign_ins.open_sign_in(
+        ctx, by_rest.account, Visit("browser", "tests", "192.0.2.1")
+    )
     async with transaction(ctx.engine) as session:
         await session.exec(
             update(Account).where(col(Account.id) == by_rest.account.id).values(role=role)

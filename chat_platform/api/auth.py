@@ -7,8 +7,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from chat_platform import password_change, sign_in
-from chat_platform.accounts import agent_id_of, normalise_email
-from chat_platform.api.deps import Ctx, PersonCaller, Signed
+from chat_platform.accounts import agent_id_of
+from chat_platform.api.deps import ClientAddress, Ctx, PersonCaller, Signed, visit_of
 from chat_platform.api.fields import Line
 from chat_platform.clock import to_rfc3339
 from chat_platform.context import AppContext
@@ -74,8 +74,7 @@ async def register(ctx: Ctx, body: Registration, request: Request) -> TokenView:
         email=body.email,
         password=body.password,
         name=body.name,
-        kind="api",
-        device=device_of(request),
+        visit=visit_of(request, "api"),
     )
     if signed_in is None:
         return JSONResponse(ConfirmationView().model_dump(), 202)  # pyright: ignore[reportReturnType]
@@ -86,7 +85,7 @@ async def register(ctx: Ctx, body: Registration, request: Request) -> TokenView:
 async def login(ctx: Ctx, body: Credentials, request: Request) -> TokenView:
     """Sign in; unknown addresses and wrong passwords get the same answer in the same time."""
     signed_in = await sign_in.login(
-        ctx, email=body.email, password=body.password, kind="api", device=device_of(request)
+        ctx, email=body.email, password=body.password, visit=visit_of(request, "api")
     )
     return await _token_view(ctx, signed_in)
 
@@ -105,27 +104,26 @@ async def logout(ctx: Ctx, caller: PersonCaller) -> None:
 
 
 @router.post("/reset", status_code=202)
-async def send_reset(ctx: Ctx, body: ResetRequest, later: BackgroundTasks) -> AcceptedView:
+async def send_reset(
+    ctx: Ctx, body: ResetRequest, address: ClientAddress, later: BackgroundTasks
+) -> AcceptedView:
     """Mail a one-time code if the address is known: the answer and its time never tell."""
-    normalise_email(body.email)
-    later.add_task(password_change.send_reset, ctx, body.email)
+    email = await password_change.allow_reset(ctx, body.email, address=address)
+    later.add_task(password_change.send_reset, ctx, email)
     return AcceptedView()
 
 
 @router.post("/reset/confirm", status_code=204)
-async def reset(ctx: Ctx, body: Reset) -> None:
+async def reset(ctx: Ctx, body: Reset, address: ClientAddress) -> None:
     """Set a new password with the code; every sign-in and token of the account ends."""
-    await password_change.reset_password(ctx, email=body.email, code=body.code, new=body.password)
+    await password_change.reset_password(
+        ctx, email=body.email, code=body.code, new=body.password, address=address
+    )
 
 
 @router.get("/me")
 async def me(ctx: Ctx, caller: Signed) -> UserView:
     return await _user_view(ctx, caller.account)
-
-
-def device_of(request: Request) -> str:
-    """Return what the client says it is, as the list of sign-ins shows it."""
-    return "".join(c for c in request.headers.get("user-agent", "") if c.isprintable())
 
 
 async def _token_view(ctx: AppContext, signed_in: SignedIn) -> TokenView:

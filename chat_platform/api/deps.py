@@ -10,6 +10,7 @@ from chat_platform.api.same_site import ensure_same_site
 from chat_platform.context import AppContext
 from chat_platform.errors import NotAllowed, NotFound, NotSignedIn
 from chat_platform.sign_in import COOKIE, Caller, caller_from_bearer, caller_from_cookie
+from chat_platform.sign_ins import Kind, Visit
 
 _bearer = HTTPBearer(auto_error=False, description="An access token, or an ApiToken (`cp_...`).")
 _cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="The pages' own sign-in.")
@@ -20,6 +21,21 @@ def _context(request: Request) -> AppContext:
 
 
 Ctx = Annotated[AppContext, Depends(_context)]
+
+
+def _client_address(request: Request) -> str:
+    # Behind trusted proxies `doors.py` has put the real one here.
+    return request.client.host if request.client else ""
+
+
+ClientAddress = Annotated[str, Depends(_client_address)]
+
+
+def visit_of(request: Request, kind: Kind) -> Visit:
+    """Return where this request comes from, as a new sign-in is described."""
+    agent = request.headers.get("user-agent", "")
+    device = "".join(c for c in agent if c.isprintable())
+    return Visit(kind=kind, device=device, address=_client_address(request))
 
 
 async def _signed(

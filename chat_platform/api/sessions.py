@@ -8,9 +8,7 @@ from fastapi import APIRouter, BackgroundTasks, Form, Request
 from fastapi.responses import RedirectResponse
 
 from chat_platform import password_change, sign_in
-from chat_platform.accounts import normalise_email
-from chat_platform.api.auth import device_of
-from chat_platform.api.deps import Ctx
+from chat_platform.api.deps import ClientAddress, Ctx, visit_of
 from chat_platform.api.same_site import ensure_same_site
 from chat_platform.errors import NotFound, PlatformError
 from chat_platform.sign_in import COOKIE
@@ -30,7 +28,7 @@ async def login(
     ensure_same_site(request, ctx.settings)
     try:
         signed_in = await sign_in.login(
-            ctx, email=email, password=password, kind="browser", device=device_of(request)
+            ctx, email=email, password=password, visit=visit_of(request, "browser")
         )
     except PlatformError as exc:
         return _back_to("/login", exc, email=email, next=_local(next))
@@ -49,8 +47,7 @@ async def register(
             email=email,
             password=password,
             name=name,
-            kind="browser",
-            device=device_of(request),
+            visit=visit_of(request, "browser"),
         )
     except PlatformError as exc:
         return _back_to("/register", exc, email=email, name=name)
@@ -61,30 +58,37 @@ async def register(
 
 @router.post("/forgot", status_code=303, response_class=RedirectResponse)
 async def forgot(
-    ctx: Ctx, request: Request, later: BackgroundTasks, email: Field = ""
+    ctx: Ctx, request: Request, address: ClientAddress, later: BackgroundTasks, email: Field = ""
 ) -> RedirectResponse:
     """Mail a one-time code if the address is known, and go where it can be entered."""
     ensure_same_site(request, ctx.settings)
     try:
-        normalise_email(email)
+        to = await password_change.allow_reset(ctx, email, address=address)
     except PlatformError as exc:
         return _back_to("/forgot", exc, email=email)
-    later.add_task(password_change.send_reset, ctx, email)
+    later.add_task(password_change.send_reset, ctx, to)
     return _to("/reset", notice="code_sent", email=email)
 
 
 @router.post("/reset", status_code=303, response_class=RedirectResponse)
 async def reset(
-    ctx: Ctx, request: Request, email: Field = "", code: Field = "", password: Field = ""
+    ctx: Ctx,
+    request: Request,
+    address: ClientAddress,
+    email: Field = "",
+    code: Field = "",
+    password: Field = "",
 ) -> RedirectResponse:
     """Set a new password with the code, and sign in."""
     ensure_same_site(request, ctx.settings)
     try:
-        account = await password_change.reset_password(ctx, email=email, code=code, new=password)
+        account = await password_change.reset_password(
+            ctx, email=email, code=code, new=password, address=address
+        )
         sign_in.ensure_welcome(account)
     except PlatformError as exc:
         return _back_to("/reset", exc, email=email)
-    signed_in = await open_sign_in(ctx, account, kind="browser", device=device_of(request))
+    signed_in = await open_sign_in(ctx, account, visit_of(request, "browser"))
     return _signed_in(request, signed_in, to=HOME)
 
 

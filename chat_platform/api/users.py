@@ -14,7 +14,7 @@ from chat_platform import (
     sign_ins,
 )
 from chat_platform.api.auth import AcceptedView
-from chat_platform.api.deps import Ctx, PersonCaller
+from chat_platform.api.deps import ClientAddress, Ctx, PersonCaller
 from chat_platform.api.fields import Line, RowId
 from chat_platform.api_tokens import Scope
 from chat_platform.clock import to_rfc3339
@@ -142,10 +142,17 @@ async def end_sign_in(ctx: Ctx, caller: PersonCaller, sign_in_id: RowId) -> None
 
 
 @router.post("/password", status_code=204)
-async def change_password(ctx: Ctx, caller: PersonCaller, body: PasswordChange) -> None:
+async def change_password(
+    ctx: Ctx, caller: PersonCaller, body: PasswordChange, address: ClientAddress
+) -> None:
     """Change the password and end every other sign-in."""
     await password_change.change_password(
-        ctx, caller.account, current=body.current, new=body.new, sign_in_id=caller.sign_in_id
+        ctx,
+        caller.account,
+        current=body.current,
+        new=body.new,
+        sign_in_id=caller.sign_in_id,
+        address=address,
     )
 
 
@@ -166,10 +173,12 @@ async def export(ctx: Ctx, caller: PersonCaller) -> Response:
 
 @router.delete("", status_code=202)
 async def delete_account(
-    ctx: Ctx, caller: PersonCaller, body: Deletion, later: BackgroundTasks
+    ctx: Ctx, caller: PersonCaller, body: Deletion, address: ClientAddress, later: BackgroundTasks
 ) -> AcceptedView:
     """Delete the account and all that belongs to it; it goes on by itself after this answer."""
-    await account_deletion.begin_deletion(ctx, caller.account, password=body.password)
+    await account_deletion.begin_deletion(
+        ctx, caller.account, password=body.password, address=address
+    )
     later.add_task(account_deletion.finish_deletion, ctx, caller.account_id)
     return AcceptedView()
 

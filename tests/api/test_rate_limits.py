@@ -1,0 +1,110 @@
+"""Guessing is slowed for the one who guesses, and for nobody else."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from chat_platform.api.app import create_api
+from chat_platform.context import AppContext
+from tests.people import PASSWORD, Person
+
+
+def from_address(ctx: AppContext, address: str) -> httpx.AsyncClient:
+    api = create_api()
+    api.state.ctx = ctx
+    transport = httpx.ASGITransport(app=api, client=(address, 1234))
+    return httpx.AsyncClient(transport=transport, base_url="http://platform.test")
+
+
+async def test_a_thousand_wrong_passwords_lock_out_only_the_address_that_sent_them(
+    ctx: AppContext, alice: Person, bob: Person
+):
+    wrong = {"email": alice.account.email, "password": "not this one"}
+    right = {"email": alice.account.email, "password": PASSWORD}
+    async with from_address(ctx, "203.0.113.9") as attacker, from_address(ctx, "::1") as owner:
+        answers = await asyncio.gather(
+            *(attacker.post("/api/v1/auth/login", json=wrong) for _ in range(1000))
+        )
+        elsewhere = await owner.post("/api/v1/auth/login", json=right)
+
+    statuses = [a.status_code for a in answers]
+    # 10 were checked; the other 990 cost no password check, so they slowed nobody.
+    assert (statuses.count(401), statuses.count(429)) == (10, 990)
+    assert elsewhere.status_code == 200
+
+
+async def test_too_many_attempts_tell_how_long_to_wait(ctx: AppContext, alice: Person):
+    wrong = {"email": alice.account.email, "password": "not this one"}
+    async with from_address(ctx, "203.0.113.9") as attacker:
+        for _ in range(10):
+            await attacker.post("/api/v1/auth/login", json=wrong)
+        answer = await attacker.post("/api/v1/auth/login", json=wrong)
+
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_attempts")
+    assert 1 <= int(answer.headers["retry-after"]) <= 900
+
+
+async def test_the_browsers_form_shows_how_long_to_wait(ctx: AppContext, alice: Person):
+    wrong = {"email": alice.account.email, "password": "not this one"}
+    async with from_address(ctx, "203.0.113.9") as attacker:
+        for _ in range(10):
+            await attacker.post("/api/v1/session/login", data=wrong)
+        answer = await attacker.post("/api/v1/session/login", data=wrong)
+
+    assert "error=too_many_attempts" in answer.headers["location"]
+    assert "retry_after=" in answer.headers["location"]
+
+
+async def test_right_passwords_never_run_out(ctx: AppContext, alice: Person):
+    right = {"email": alice.account.email, "password": PASSWORD}
+    async with from_address(ctx, "203.0.113.9") as owner:
+        answers = [await owner.post("/api/v1/auth/login", json=right) for _ in range(30)]
+
+    assert {a.status_code for a in answers} == {200}
+
+
+async def test_one_address_cannot_try_one_password_on_everybody(ctx: AppContext):
+    async with from_address(ctx, "203.0.113.9") as attacker:
+        answers = [
+            await attacker.post(
+                "/api/v1/auth/login",
+                json={"email": f"person{number}@example.com", "password": "password123"},
+            )
+            for number in range(101)
+        ]
+
+    assert [a.status_code for a in answers[-2:]] == [401, 429]
+
+
+@pytest.mark.parametrize("path", ["user/password", "user"])
+async def test_a_stolen_sign_in_cannot_guess_the_password(
+    ctx: AppContext, alice: Person, path: str
+):
+    guess = {"current": "a wrong one", "new": "whatever 123", "password": "a wrong one"}
+    method = "DELETE" if path == "user" else "POST"
+    async with from_address(ctx, "203.0.113.9") as thief:
+        answers = [
+            await thief.request(method, f"/api/v1/{path}", json=guess, headers=alice.headers)
+            for _ in range(11)
+        ]
+
+    assert [a.status_code for a in answers] == [403] * 10 + [429]
+
+
+async def test_reset_mails_are_few(ctx: AppContext, alice: Person):
+    async with from_address(ctx, "203.0.113.9") as somebody:
+        answers = [
+            await somebody.post("/api/v1/auth/reset", json={"email": alice.account.email})
+            for _ in range(6)
+        ]
+
+    assert [a.status_code for a in answers] == [202] * 5 + [429]
+
+
+async def test_codes_cannot_be_guessed(ctx: AppContext, alice: Person):
+    guess = {"email": alice.account.email, "code": "AAAA-AAAA-AAAA", "password": "whatever 123"}
+    async with from_address(ctx, "203.0.113.9") as attacker:
+        answers = [await attacker.post("/api/v1/auth/reset/confirm", json=guess) for _ in range(11)]
+
+    assert [a.status_code for a in answers] == [401] * 10 + [429]
