@@ -9,6 +9,7 @@ PlatformError
 ├── Outdated       412
 ├── TooLarge       413
 ├── Invalid        422
+│   └── UnknownHost 421
 ├── RateLimited    429
 ├── UpstreamFailed 502
 ├── Unavailable    503
@@ -94,6 +95,13 @@ class TooLarge(PlatformError):
 class Invalid(PlatformError):
     status = 422
     default_code = "invalid"
+
+
+class UnknownHost(Invalid):
+    """The request is for a host that this server does not answer for."""
+
+    status = 421
+    default_code = "unknown_host"
 
 
 class RateLimited(PlatformError):

@@ -2,10 +2,20 @@
 
 from fastapi import FastAPI
 
-from chat_platform.api import auth, health, sessions, users
-from chat_platform.api.problems import add_problem_handlers
+from chat_platform.api import admin, auth, health, sessions, users
+from chat_platform.api.openapi import describe_problems, problem_responses
+from chat_platform.api.problems import add_problem_handlers, refusal
+from chat_platform.doors import AllowedOrigins, ApiHeaders, BodyLimit
+from chat_platform.settings import Settings
 
 PREFIX = "/api/v1"
+ROUTERS = (
+    health.router,
+    auth.router,
+    sessions.router,
+    users.router,
+    admin.router,
+)
 
 
 def create_api() -> FastAPI:
@@ -18,6 +28,15 @@ def create_api() -> FastAPI:
         openapi_url=f"{PREFIX}/openapi.json",
     )
     add_problem_handlers(api)
-    for router in (health.router, auth.router, sessions.router, users.router):
-        api.include_router(router, prefix=PREFIX)
+    for router in ROUTERS:
+        api.include_router(router, prefix=PREFIX, responses=problem_responses())
+    describe_problems(api)
+
+    def settings() -> Settings:
+        return api.state.ctx.settings
+
+    # The last one added is asked first.
+    api.add_middleware(BodyLimit, refuse=refusal)
+    api.add_middleware(AllowedOrigins, settings=settings)
+    api.add_middleware(ApiHeaders)
     return api

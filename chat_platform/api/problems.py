@@ -5,6 +5,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Scope
 
 from chat_platform.errors import FieldError, Invalid, PlatformError
 from chat_platform.ids import new_id
@@ -12,6 +13,7 @@ from chat_platform.ids import new_id
 log = structlog.get_logger()
 
 _TITLES = {
+    400: "Bad request",
     401: "Sign in first",
     402: "Budget spent",
     403: "Not allowed",
@@ -29,6 +31,7 @@ _TITLES = {
     504: "Took too long",
 }
 _CODES = {
+    400: "bad_request",
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
@@ -59,6 +62,11 @@ def problem(request: Request, error: PlatformError) -> JSONResponse:
         **error.extra,
         **({"errors": fields} if fields else {}),
     )
+
+
+def refusal(scope: Scope, error: PlatformError) -> ASGIApp:
+    """Word a refusal that comes before any route."""
+    return problem(Request(scope), error)
 
 
 def request_id(request: Request) -> str:

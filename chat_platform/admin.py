@@ -1,0 +1,91 @@
+"""What administrators may see and do: accounts, budgets, usage, the audit log. Never content."""
+
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import or_, update
+from sqlmodel import col, select
+
+from chat_platform import audit
+from chat_platform.accounts import find_by_email, load_account
+from chat_platform.clock import now_ms
+from chat_platform.context import AppContext
+from chat_platform.db import reading, transaction
+from chat_platform.errors import Conflict, NotFound, PlatformError
+from chat_platform.ids import AccountId
+from chat_platform.models import Account
+from chat_platform.password_change import end_every_credential
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class AccountPage:
+    """Newest first; `next_before` continues it, or is None at the end."""
+
+    accounts: list[Account]
+    next_before: str | None
+
+
+async def list_accounts(
+    ctx: AppContext, *, words: str = "", limit: int = 50, before: str | None = None
+) -> AccountPage:
+    """List accounts whose address or name contains the words."""
+    query = select(Account).order_by(col(Account.id).desc()).limit(limit + 1)
+    if words:
+        query = query.where(
+            or_(
+                col(Account.email).icontains(words, autoescape=True),
+                col(Account.name).icontains(words, autoescape=True),
+            )
+        )
+    if before is not None:
+        query = query.where(col(Account.id) < before)
+    async with reading(ctx.engine) as session:
+        found = list((await session.exec(query)).all())
+    shown = found[:limit]
+    return AccountPage(shown, shown[-1].id if len(found) > limit else None)
+
+
+async def set_disabled(
+    ctx: AppContext, actor: Account, account_id: AccountId, *, is_disabled: bool
+) -> Account:
+    """Shut an account out at once, or let it in again. Raises NotFound, Conflict."""
+    if is_disabled and actor.id == account_id:
+        raise Conflict("You cannot disable yourself.", code="own_account")
+    async with transaction(ctx.engine) as session:
+        account = await load_account(session, account_id)
+        account.disabled_at_ms = now_ms() if is_disabled else None
+        session.add(account)
+        if is_disabled:
+            await session.flush()
+            await end_every_credential(session, account_id)
+        audit.record(
+            session,
+            actor_id=actor.id,
+            action="account.disabled" if is_disabled else "account.enabled",
+            subject_id=account_id,
+        )
+    await _tell_billing(ctx, account_id, is_blocked=is_disabled)
+    return account
+
+
+async def _tell_billing(ctx: AppContext, account_id: AccountId, *, is_blocked: bool) -> None:
+    """Block the BillingKey too: a second lock, so its failure does not undo the first."""
+    try:
+        await ctx.billing.set_blocked(account_id, is_blocked=is_blocked)
+    except PlatformError as exc:
+        log.warning("account.billing_not_told", account_id=account_id, code=exc.code)
+
+
+async def make_admin(ctx: AppContext, email: str) -> Account:
+    """Make the account of this address an administrator; only an operator's command does it."""
+    account = await find_by_email(ctx, email)
+    if account is None:
+        raise NotFound(f"Nobody is registered as {email}.")
+    async with transaction(ctx.engine) as session:
+        await session.exec(
+            update(Account).where(col(Account.id) == account.id).values(role="admin")
+        )
+        audit.record(session, actor_id=None, action="account.made_admin", subject_id=account.id)
+    return account

@@ -1,0 +1,117 @@
+"""The administrators' API; to everybody else these doors do not exist (404)."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from chat_platform import admin, audit
+from chat_platform.accounts import get_account
+from chat_platform.api.deps import AdminCaller, Ctx
+from chat_platform.api.fields import Line, RowId
+from chat_platform.clock import to_rfc3339
+from chat_platform.ids import AccountId
+from chat_platform.models import Account, AuditEntry
+
+router = APIRouter(prefix="/admin", tags=["administrators"])
+
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+class AccountView(BaseModel):
+    id: str
+    email: str
+    name: str
+    role: Literal["person", "admin"]
+    is_disabled: bool
+    created_at: str
+    last_active_at: str | None
+
+
+class AccountList(BaseModel):
+    accounts: list[AccountView]
+    has_more: bool
+    next_before: str | None
+
+
+class AccountChange(BaseModel):
+    """What is left out or null stays as it is."""
+
+    disabled: bool | None = None
+
+
+class AuditView(BaseModel):
+    id: str
+    at: str
+    actor_id: str | None
+    action: str
+    subject_id: str | None
+    detail: dict[str, str]
+
+
+class AuditList(BaseModel):
+    entries: list[AuditView]
+    has_more: bool
+    next_before: str | None
+
+
+@router.get("/accounts")
+async def list_accounts(
+    ctx: Ctx, caller: AdminCaller, q: Line = "", limit: Limit = 50, before: RowId | None = None
+) -> AccountList:
+    """Accounts whose address or name contains `q`, newest first."""
+    page = await admin.list_accounts(ctx, words=q, limit=limit, before=before)
+    return AccountList(
+        accounts=[_account_view(account) for account in page.accounts],
+        has_more=page.next_before is not None,
+        next_before=page.next_before,
+    )
+
+
+@router.patch("/accounts/{account_id}")
+async def change_account(
+    ctx: Ctx, caller: AdminCaller, account_id: RowId, body: AccountChange
+) -> AccountView:
+    """Disable an account, which ends all its credentials at once, or enable it again."""
+    subject = AccountId(account_id)
+    account = await get_account(ctx, subject)
+    if body.disabled is not None:
+        account = await admin.set_disabled(ctx, caller.account, subject, is_disabled=body.disabled)
+    return _account_view(account)
+
+
+@router.get("/audit")
+async def read_audit(
+    ctx: Ctx,
+    caller: AdminCaller,
+    limit: Limit = 50,
+    before: Annotated[int, Query(ge=1, le=2**53)] | None = None,
+) -> AuditList:
+    """Who did what when, newest first. Never what anybody wrote."""
+    page = await audit.page(ctx, limit=limit, before=before)
+    return AuditList(
+        entries=[_audit_view(entry) for entry in page.entries],
+        has_more=page.next_before is not None,
+        next_before=None if page.next_before is None else str(page.next_before),
+    )
+
+
+def _account_view(account: Account) -> AccountView:
+    last_active = account.last_active_at_ms
+    return AccountView(
+        **account.model_dump(include={"id", "email", "name", "role"}),
+        is_disabled=account.disabled_at_ms is not None,
+        created_at=to_rfc3339(account.created_at_ms),
+        last_active_at=None if last_active is None else to_rfc3339(last_active),
+    )
+
+
+def _audit_view(entry: AuditEntry) -> AuditView:
+    return AuditView(
+        id=str(entry.position),
+        at=to_rfc3339(entry.at_ms),
+        actor_id=entry.actor_id,
+        action=entry.action,
+        subject_id=entry.subject_id,
+        detail=entry.detail,
+    )
