@@ -1,20 +1,19 @@
-"""Reflex's configuration: one port for pages, socket and API; no database of Reflex's own."""
+"""Reflex's configuration: one port for pages, socket and API; no database, no Radix stylesheet."""
 
 import os
 
 import reflex as rx
 
-PORT = int(os.environ.get("PORT", "8000"))
-
 config = rx.Config(
     app_name="chat_platform",
     app_module_import="chat_platform.app",
-    frontend_port=PORT,
-    backend_port=PORT,
-    backend_host=os.environ.get("HOST", "127.0.0.1"),
-    # The build bakes this address in; app.py answers with the request's own instead.
+    frontend_port=8000,
+    backend_port=8000,
+    # The build bakes this address in; launcher/frontend.py makes it the page's own origin.
     api_url="http://localhost:8000",
     deploy_url="http://localhost:8000",
+    # No cross-origin answers by Reflex: front_door.py decides who may open the socket.
+    cors_allowed_origins=(),
     state_manager_mode="redis" if os.environ.get("REDIS_URL") else "memory",
     redis_url=os.environ.get("REDIS_URL") or None,
     telemetry_enabled=False,

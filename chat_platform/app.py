@@ -4,39 +4,53 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import reflex as rx
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from chat_platform.api.app import create_api
-from chat_platform.context import set_app_context
+from chat_platform.built_pages import BuiltPages
+from chat_platform.context import AppContext, set_app_context
+from chat_platform.front_door import FrontDoor
+from chat_platform.pages import add_pages, head
+from chat_platform.pages.language import PAGES_LANGUAGE
 from chat_platform.settings import load_settings
+from chat_platform.state.toasts import answer_exception
 from chat_platform.wiring import open_context
 
 api = create_api()
+proxy = api
 
 
-def with_api(pages: ASGIApp) -> ASGIApp:
-    """Send /api/* to FastAPI and the rest to Reflex, so that an unknown API path is a JSON 404."""
-
-    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        if scope["type"] == "http" and (path == "/api" or path.startswith("/api/")):
-            await api(scope, receive, send)
-        else:
-            await pages(scope, receive, send)
-
-    return dispatch
+def with_doors(reflex: ASGIApp) -> ASGIApp:
+    """Put our doors before Reflex, so that an unknown API path is a JSON 404."""
+    return FrontDoor(reflex=reflex, api=api, proxy=proxy, pages=BuiltPages())
 
 
-app = rx.App(html_lang="en", api_transformer=with_api)
+def serve(ctx: AppContext | None) -> None:
+    """Hand the running server's context to every door."""
+    api.state.ctx = ctx
+    set_app_context(ctx)
 
 
-@app.register_lifespan_task
 @contextlib.asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
     async with open_context(load_settings()) as ctx:
-        api.state.ctx = ctx
-        set_app_context(ctx)
+        serve(ctx)
         try:
             yield
         finally:
-            set_app_context(None)
+            serve(None)
+
+
+app = rx.App(
+    html_lang=PAGES_LANGUAGE,
+    stylesheets=["/tokens.css", "/base.css", "/shell.css", "/chat.css", "/panels.css", "/code.css"],
+    reset_style=False,
+    head_components=head(),
+    # Our own connection line and notices replace Reflex's overlays: less to load, one look.
+    app_wraps={},
+    toaster=None,
+    api_transformer=with_doors,
+    backend_exception_handler=answer_exception,
+)
+app.register_lifespan_task(lifespan)
+add_pages(app)

@@ -1,1 +1,41 @@
-"""The web pages: pure functions that return components."""
+"""The pages: functions that return components. What they show lives in `state`."""
+
+from typing import Any
+
+import reflex as rx
+
+from chat_platform.pages.chat import chat_page
+from chat_platform.pages.language import _
+from chat_platform.pages.missing import missing_page
+from chat_platform.pages.sign_in import forgot_page, login_page, register_page, reset_page
+from chat_platform.state.account import AccountState
+from chat_platform.state.chat import ChatState
+
+_SCRIPTS = ("/page.js", "/conversation.js")
+
+
+def head() -> list[rx.Component]:
+    """What every page's <head> has besides its title."""
+    scripts = (rx.el.script(src=name, type="module") for name in _SCRIPTS)
+    return [
+        rx.el.link(rel="icon", href="/favicon.svg", type="image/svg+xml"),
+        rx.el.meta(name="theme-color", content="#0e4b43"),
+        *scripts,
+    ]
+
+
+def add_pages(app: rx.App) -> None:
+    """Register every page with the app."""
+    load = AccountState.load
+    _add(app, "/login", login_page, _("Sign in"))
+    _add(app, "/register", register_page, _("Create your account"))
+    _add(app, "/forgot", forgot_page, _("Forgotten password"))
+    _add(app, "/reset", reset_page, _("New password"))
+    _add(app, "/chat", chat_page, _("Chat"), [load, ChatState.open])
+    _add(app, "/404", missing_page, _("Nothing here"))
+
+
+def _add(app: rx.App, route: str, body: Any, title: str, on_load: list[Any] | None = None) -> None:
+    app.add_page(
+        body, route=route, title=f"{title} · {_('AI Chat Platform')}", on_load=on_load or []
+    )

