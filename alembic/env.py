@@ -9,7 +9,12 @@ from chat_platform.settings import load_settings
 
 
 def include_name(name, type_, _parents):
-    """Look only at our own tables: a shared database holds others' too."""
+    """Look only at our own tables: a shared database holds others' too.
+
+    The search index is written by hand: each dialect has its own kind.
+    """
+    if type_ == "index":
+        return name != "message_search"
     return type_ != "table" or name in SQLModel.metadata.tables
 
 

@@ -9,7 +9,9 @@ from chat_platform.ids import new_id
 from chat_platform.open_calls import OpenCalls
 from chat_platform.ports import AgentMemory, AgentRuntime, BillingGateway, IdentityProvider
 from chat_platform.rate_limits import RateLimits
+from chat_platform.running_turns import RunningTurns
 from chat_platform.settings import Settings
+from chat_platform.turn_feed import TurnFeed
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class AppContext:
     open_calls: OpenCalls = field(default_factory=OpenCalls)
     """The model calls that this process is relaying."""
     limits: RateLimits = field(default_factory=RateLimits)
+    turn_feed: TurnFeed = field(default_factory=TurnFeed)
+    running_turns: RunningTurns = field(default_factory=RunningTurns)
     process_id: str = field(default_factory=new_id)
     """Owner of the turns and calls that this process runs."""
 

@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
+from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from alembic import command
@@ -61,6 +63,13 @@ async def migrate(url: str) -> None:
     if make_url(url).get_backend_name() == "sqlite":
         Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
     await asyncio.to_thread(command.upgrade, config, "head")
+
+
+def insert_if_absent(connection: Connection, row: SQLModel) -> bool:
+    """Insert the row; False, and nothing happens, when a unique index already has its like."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(type(row)).values(row.model_dump()).on_conflict_do_nothing()
+    return connection.execute(statement).rowcount == 1
 
 
 def sync_url(url: str) -> str:

@@ -109,6 +109,13 @@ class Turn(SQLModel, table=True):
         ),
         Index("uq_turns_idempotency", "account_id", "idempotency_key", unique=True),
         Index("ix_turns_account", "account_id", "created_at_ms"),
+        Index(
+            "ix_turns_untold",
+            "account_id",
+            "created_at_ms",
+            sqlite_where=text("not is_known_to_agent"),
+            postgresql_where=text("not is_known_to_agent"),
+        ),
         CheckConstraint(
             "status in ('running', 'finished', 'failed', 'cancelled')", name="ck_turns_status"
         ),
@@ -139,8 +146,8 @@ class Turn(SQLModel, table=True):
     ended_at_ms: int | None = _ms(default=None)
 
 
-class TurnEvent(SQLModel, table=True):
-    """The numbered, durable log of a turn; every reader follows it."""
+class TurnEventRow(SQLModel, table=True):
+    """The durable log of a turn: rows of turn_events.TurnEvent, written by turn_log alone."""
 
     __tablename__ = "turn_events"
 

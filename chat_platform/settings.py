@@ -109,6 +109,10 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def has_redis(self) -> bool:
+        return bool(self.redis_url.get_secret_value())
+
+    @property
     def is_production(self) -> bool:
         return self.environment == "production"
 

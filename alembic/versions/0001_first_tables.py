@@ -207,6 +207,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('turns', schema=None) as batch_op:
         batch_op.create_index('ix_turns_account', ['account_id', 'created_at_ms'], unique=False)
+        batch_op.create_index('ix_turns_untold', ['account_id', 'created_at_ms'], unique=False, sqlite_where=sa.text('not is_known_to_agent'), postgresql_where=sa.text('not is_known_to_agent'))
         batch_op.create_index('uq_turns_idempotency', ['account_id', 'idempotency_key'], unique=True)
         batch_op.create_index('uq_turns_running', ['account_id'], unique=True, sqlite_where=sa.text("status = 'running'"), postgresql_where=sa.text("status = 'running'"))
 
@@ -242,11 +243,43 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['turn_id'], ['turns.id'], ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('turn_id', 'number')
     )
-    
+    _create_message_search()
+
+
+def _create_message_search() -> None:
+    """What models.py cannot say: full-text search over the messages, by dialect."""
+    if op.get_bind().dialect.name == "postgresql":
+        # The russian configuration stems Russian words as Russian and ASCII words as English.
+        # translate(): a database with the C locale does not lower Cyrillic capitals by itself.
+        op.execute(
+            "CREATE INDEX message_search ON messages USING gin (to_tsvector('russian',"
+            " translate(content, 'АБВГДЕЁЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ', 'абвгдеёжзийклмнопрстуфхцчшщъыьэюя')))"
+        )
+        return
+    op.execute(
+        "CREATE VIRTUAL TABLE message_search USING fts5(account_id, content,"
+        " content='messages', content_rowid='position', tokenize='unicode61 remove_diacritics 2')"
+    )
+    add = "INSERT INTO message_search(rowid, account_id, content)"
+    remove = "INSERT INTO message_search(message_search, rowid, account_id, content)"
+    op.execute(
+        "CREATE TRIGGER message_search_added AFTER INSERT ON messages BEGIN "
+        f"{add} VALUES (new.position, new.account_id, new.content); END"
+    )
+    op.execute(
+        "CREATE TRIGGER message_search_removed AFTER DELETE ON messages BEGIN "
+        f"{remove} VALUES ('delete', old.position, old.account_id, old.content); END"
+    )
+    op.execute(
+        "CREATE TRIGGER message_search_changed AFTER UPDATE OF content ON messages BEGIN "
+        f"{remove} VALUES ('delete', old.position, old.account_id, old.content); "
+        f"{add} VALUES (new.position, new.account_id, new.content); END"
+    )
 
 
 def downgrade() -> None:
-    
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TABLE message_search")
     op.drop_table('turn_events')
     with op.batch_alter_table('messages', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_messages_turn_id'))
@@ -257,6 +290,7 @@ def downgrade() -> None:
     with op.batch_alter_table('turns', schema=None) as batch_op:
         batch_op.drop_index('uq_turns_running', sqlite_where=sa.text("status = 'running'"), postgresql_where=sa.text("status = 'running'"))
         batch_op.drop_index('uq_turns_idempotency')
+        batch_op.drop_index('ix_turns_untold', sqlite_where=sa.text('not is_known_to_agent'), postgresql_where=sa.text('not is_known_to_agent'))
         batch_op.drop_index('ix_turns_account')
 
     op.drop_table('turns')

@@ -1,0 +1,141 @@
+"""The durable log of a turn: appended by its owner alone, followed by any number of readers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, delete, insert, select
+from sqlmodel import col
+
+from chat_platform.clock import now_ms
+from chat_platform.context import AppContext
+from chat_platform.db import reading
+from chat_platform.ids import TurnId
+from chat_platform.models import Turn, TurnEventRow
+from chat_platform.turn_events import TurnEvent, merge_text
+
+LOOK_AGAIN_SECONDS = 5.0
+"""How long a silent reader waits before it reads the log again, in case a wake-up was lost."""
+
+
+class TurnTaken(Exception):
+    """The turn is over or has another owner: whoever gets this stops, and settles nothing."""
+
+
+class LockedTurn(NamedTuple):
+    account_id: str
+    conversation_id: str | None
+    cancel_requested_at_ms: int | None
+
+
+async def append(ctx: AppContext, turn_id: TurnId, events: Sequence[TurnEvent]) -> None:
+    """Make the events durable, then show them to readers. Raises TurnTaken."""
+
+    def write(connection: Connection) -> bool:
+        is_ours = lock_running(connection, turn_id, ctx.process_id) is not None
+        if is_ours:
+            insert_events(connection, turn_id, events)
+        return is_ours
+
+    if not await ctx.writer.write(write):
+        raise TurnTaken(turn_id)
+    await ctx.turn_feed.publish(turn_id, events)
+
+
+async def follow(ctx: AppContext, turn_id: TurnId, *, after: int = 0) -> AsyncIterator[TurnEvent]:
+    """Yield what a reader at number `after` lacks, then what comes, up to the turn's end.
+
+    Any number of readers may follow, in any process, each at its own pace.
+    """
+    reached = after
+    with ctx.turn_feed.listen(turn_id) as news:
+        events: Sequence[TurnEvent] = await read(ctx, turn_id, after=reached)
+        while True:
+            for event in _missing(events, reached):
+                reached = event.number
+                yield event
+                if event.is_end:
+                    return
+            events = await _next_events(ctx, turn_id, news, reached)
+            if not events and not await _exists(ctx, turn_id):
+                return
+
+
+async def read(ctx: AppContext, turn_id: TurnId, *, after: int = 0) -> list[TurnEvent]:
+    async with reading(ctx.engine) as session:
+        rows = (await session.execute(_entries(turn_id, after))).all()
+    return [TurnEvent(*row) for row in rows]
+
+
+def lock_running(connection: Connection, turn_id: TurnId, owner: str) -> LockedTurn | None:
+    """Return the turn if it runs and is `owner`'s, locked until the transaction ends."""
+    query = (
+        select(col(Turn.account_id), col(Turn.conversation_id), col(Turn.cancel_requested_at_ms))
+        .where(col(Turn.id) == turn_id, col(Turn.owner) == owner, col(Turn.status) == "running")
+        .with_for_update()
+    )
+    row = connection.execute(query).one_or_none()
+    return LockedTurn(*row) if row else None
+
+
+def insert_events(connection: Connection, turn_id: TurnId, events: Sequence[TurnEvent]) -> None:
+    at_ms = now_ms()
+    rows = [
+        {
+            "turn_id": turn_id,
+            "number": e.number,
+            "type": e.type,
+            "data": e.data,
+            "created_at_ms": at_ms,
+        }
+        for e in events
+    ]
+    connection.execute(insert(TurnEventRow), rows)
+
+
+def read_all(connection: Connection, turn_id: TurnId) -> list[TurnEvent]:
+    return [TurnEvent(*row) for row in connection.execute(_entries(turn_id, 0))]
+
+
+def compact(connection: Connection, turn_id: TurnId, events: list[TurnEvent]) -> None:
+    """Replace the log of a turn that has ended by the same with its text in few rows.
+
+    No reader notices: numbers count characters (see TurnEvent), so each can still ask for what
+    comes after the last piece that it got.
+    """
+    connection.execute(delete(TurnEventRow).where(col(TurnEventRow.turn_id) == turn_id))
+    insert_events(connection, turn_id, merge_text(events))
+
+
+def _entries(turn_id: TurnId, after: int) -> Select[int, str, dict[str, Any]]:
+    return (
+        select(col(TurnEventRow.number), col(TurnEventRow.type), col(TurnEventRow.data))
+        .where(col(TurnEventRow.turn_id) == turn_id, col(TurnEventRow.number) > after)
+        .order_by(col(TurnEventRow.number))
+    )
+
+
+def _missing(events: Sequence[TurnEvent], reached: int) -> list[TurnEvent]:
+    rests = (event.rest_after(reached) for event in events)
+    return [rest for rest in rests if rest]
+
+
+async def _next_events(
+    ctx: AppContext,
+    turn_id: TurnId,
+    news: asyncio.Queue[Sequence[TurnEvent]],
+    reached: int,
+) -> Sequence[TurnEvent]:
+    """Wait for news; return it, or what the log has where the news leaves a gap or says nothing."""
+    try:
+        events = await asyncio.wait_for(news.get(), LOOK_AGAIN_SECONDS)
+    except TimeoutError:
+        events = ()
+    if events and events[0].number - events[0].width <= reached:
+        return events
+    return await read(ctx, turn_id, after=reached)
+
+
+async def _exists(ctx: AppContext, turn_id: TurnId) -> bool:
+    async with reading(ctx.engine) as session:
+        return await session.get(Turn, turn_id) is not None

@@ -1,0 +1,54 @@
+"""Puts turns, messages and whole histories into the database, as tests need them."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import insert
+
+from chat_platform.clock import now_ms
+from chat_platform.context import AppContext
+from chat_platform.conversations import ensure_default
+from chat_platform.ids import AccountId, ConversationId, TurnId
+from chat_platform.models import Message, Turn
+from chat_platform.turn_lock import LEASE_SECONDS
+
+
+async def add_turn(
+    ctx: AppContext, account_id: AccountId, *, owner: str | None = None, **fields: object
+) -> Turn:
+    """Store a turn; running, this process's, and with a live lease unless told otherwise."""
+    conversation_id = await conversation_of(ctx, account_id)
+    turn = Turn(
+        account_id=account_id,
+        conversation_id=conversation_id,
+        owner=owner or ctx.process_id,
+        lease_until_ms=now_ms() + LEASE_SECONDS * 1000,
+    )
+    for name, value in fields.items():
+        setattr(turn, name, value)
+    await ctx.writer.write(lambda c: c.execute(insert(Turn), turn.model_dump()) and None)
+    return turn
+
+
+async def conversation_of(ctx: AppContext, account_id: AccountId) -> ConversationId:
+    return await ctx.writer.write(lambda c: ensure_default(c, account_id))
+
+
+async def add_messages(
+    ctx: AppContext, account_id: AccountId, contents: Sequence[str]
+) -> list[Message]:
+    """Store a history of finished turns' messages, by the person and the agent in turns."""
+    turn = await add_turn(ctx, account_id, status="finished")
+    messages = [
+        Message(
+            account_id=account_id,
+            conversation_id=turn.conversation_id or "",
+            turn_id=TurnId(turn.id),
+            role="assistant" if number % 2 else "user",
+            content=content,
+        )
+        for number, content in enumerate(contents)
+    ]
+    rows = [message.model_dump(exclude={"position"}) for message in messages]
+    if rows:
+        await ctx.writer.write(lambda c: c.execute(insert(Message), rows) and None)
+    return messages
