@@ -7,6 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chat_platform.context import AppContext
 from chat_platform.db import GroupWriter, migrate, open_engine
+from chat_platform.letta_agents import LettaRuntime, open_letta
+from chat_platform.letta_memory import LettaMemory
 from chat_platform.litellm_gateway import admin_client, open_gateway
 from chat_platform.local_identity import LocalIdentity
 from chat_platform.ports import AgentMemory, AgentRuntime, BillingGateway, IdentityProvider
@@ -45,7 +47,8 @@ async def _open_database(
 async def _open_agents(
     settings: Settings, stack: AsyncExitStack
 ) -> tuple[AgentRuntime, AgentMemory]:
-    raise NotImplementedError
+    client = await stack.enter_async_context(open_letta(settings))
+    return LettaRuntime(client, settings), LettaMemory(client)
 
 
 async def _open_billing(settings: Settings, stack: AsyncExitStack) -> BillingGateway:

@@ -41,8 +41,10 @@ class FakeRuntime:
     ) -> AgentState:
         await self.check()
         await asyncio.sleep(0)
-        made = self.agents.setdefault(account_id, AgentId(f"agent-{account_id}"))
-        return AgentState(made, "demo-chat", now_ms())
+        if account_id not in self.agents:
+            again = f"-{len(self.deleted) + 1}" if self.deleted else ""
+            self.agents[account_id] = AgentId(f"agent-{account_id}{again}")
+        return AgentState(self.agents[account_id], "demo-chat", now_ms())
 
     async def run(self, agent_id: AgentId, text: str, *, note: str = "") -> AsyncIterator[RunEvent]:
         await self.check()
@@ -72,6 +74,7 @@ class FakeRuntime:
     async def delete_agent(self, agent_id: AgentId) -> None:
         await self.check()
         self.deleted.append(agent_id)
+        self.agents = {who: made for who, made in self.agents.items() if made != agent_id}
 
     async def check(self) -> None:
         if self.is_down:

@@ -5,14 +5,14 @@ from typing import Annotated
 from pydantic import AfterValidator, StringConstraints
 
 
-def _without_nul(value: str) -> str:
+def without_nul(value: str) -> str:
     # Postgres text cannot hold it.
     if "\x00" in value:
         raise ValueError("must not contain the character NUL")
     return value
 
 
-Line = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_without_nul)]
+Line = Annotated[str, StringConstraints(max_length=1000), AfterValidator(without_nul)]
 """A short text: an address, a name, a password, a code."""
-RowId = Annotated[str, StringConstraints(max_length=100), AfterValidator(_without_nul)]
+RowId = Annotated[str, StringConstraints(max_length=100), AfterValidator(without_nul)]
 """An opaque id in a path."""

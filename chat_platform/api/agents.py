@@ -1,0 +1,57 @@
+"""The person's agent: how it is, and starting over with a fresh one."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from chat_platform import memory
+from chat_platform.agents import AgentCondition, AgentStatus, agent_status
+from chat_platform.api.deps import Ctx, MemoryCaller, Signed
+from chat_platform.clock import to_rfc3339
+from chat_platform.ids import AccountId
+
+router = APIRouter(prefix="/agent", tags=["agent"])
+
+
+class AgentView(BaseModel):
+    agent_id: str | None
+    status: AgentCondition
+    model: str
+    created_at: str | None
+    last_active_at: str | None
+    message_count: int
+
+
+class Reset(BaseModel):
+    """`confirm` must say `reset`: nothing brings the memory back."""
+
+    confirm: Literal["reset"]
+
+
+@router.get("/status")
+async def read_status(ctx: Ctx, caller: Signed) -> AgentView:
+    """Whether the agent exists and answers. It is made when it is first needed."""
+    return _view(await agent_status(ctx, AccountId(caller.account.id)))
+
+
+@router.post("/reset")
+async def reset(body: Reset, ctx: Ctx, caller: MemoryCaller) -> AgentView:
+    """Replace the agent by a fresh one that remembers nothing; the chat history stays."""
+    await memory.reset_agent(ctx, caller.account)
+    return _view(await agent_status(ctx, AccountId(caller.account.id)))
+
+
+def _view(status: AgentStatus) -> AgentView:
+    return AgentView(
+        agent_id=status.agent_id,
+        status=status.condition,
+        model=status.model,
+        created_at=_time(status.created_at_ms),
+        last_active_at=_time(status.last_active_at_ms),
+        message_count=status.message_count,
+    )
+
+
+def _time(ms: int | None) -> str | None:
+    return None if ms is None else to_rfc3339(ms)
