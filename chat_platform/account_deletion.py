@@ -7,7 +7,7 @@ from sqlalchemy import delete, update
 from sqlmodel import col, select
 
 from chat_platform import audit
-from chat_platform.accounts import agent_id_of
+from chat_platform.agents import agent_of
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.db import reading, transaction
@@ -71,7 +71,7 @@ async def _delete_at_peers(ctx: AppContext, account_id: AccountId) -> None:
         account = await session.get(Account, account_id)
     if account is None:
         raise NotFound("It is gone already.")
-    agent_id = await agent_id_of(ctx, account_id)
+    agent_id = await agent_of(ctx, account_id)
     if agent_id is not None:
         with contextlib.suppress(NotFound):
             await ctx.runtime.cancel(agent_id)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlmodel import SQLModel, col, select
 
 from chat_platform import audit
-from chat_platform.accounts import agent_id_of
+from chat_platform.agents import agent_of
 from chat_platform.clock import to_rfc3339
 from chat_platform.context import AppContext
 from chat_platform.db import reading, transaction
@@ -121,7 +121,7 @@ async def _memory(ctx: AppContext, account: Account) -> dict[str, object]:
 
 
 async def _agent_memory(ctx: AppContext, account: Account) -> dict[str, object]:
-    agent_id = await agent_id_of(ctx, account.id)
+    agent_id = await agent_of(ctx, account.id)
     if agent_id is None:
         return {"blocks": [], "passages": []}
     blocks = await ctx.memory.blocks(agent_id)

@@ -10,8 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from chat_platform.context import AppContext
 from chat_platform.db import reading, transaction
 from chat_platform.errors import Conflict, FieldError, Invalid, NotFound
-from chat_platform.ids import AccountId, AgentId
-from chat_platform.models import Account, Agent
+from chat_platform.ids import AccountId
+from chat_platform.models import Account
 from chat_platform.ports import Identity
 
 MAX_EMAIL_CHARACTERS = 254
@@ -99,13 +99,6 @@ async def find_by_email(ctx: AppContext, email: str) -> Account | None:
     async with reading(ctx.engine) as session:
         query = select(Account).where(col(Account.email) == normalise_email(email))
         return (await session.exec(query)).one_or_none()
-
-
-async def agent_id_of(ctx: AppContext, account_id: str) -> AgentId | None:
-    """Return the agent's id, or None until the agent is first needed."""
-    async with reading(ctx.engine) as session:
-        agent = await session.get(Agent, account_id)
-        return AgentId(agent.agent_id) if agent else None
 
 
 async def change_profile(

@@ -56,7 +56,7 @@ async def ensure_agent(ctx: AppContext, account: Account) -> AgentId:
         return counts
 
 
-async def agent_of(ctx: AppContext, account_id: AccountId) -> AgentId | None:
+async def agent_of(ctx: AppContext, account_id: str) -> AgentId | None:
     """Return the agent's id, or None until the agent is first needed."""
     async with reading(ctx.engine) as session:
         agent = await session.get(Agent, account_id)

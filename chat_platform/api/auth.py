@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from chat_platform import password_change, sign_in
-from chat_platform.accounts import agent_id_of
+from chat_platform.agents import agent_of
 from chat_platform.api.deps import ClientAddress, Ctx, PersonCaller, Signed, visit_of
 from chat_platform.api.fields import Line
 from chat_platform.clock import to_rfc3339
@@ -140,6 +140,6 @@ async def _user_view(ctx: AppContext, account: Account) -> UserView:
         id=account.id,
         email=account.email,
         name=account.name,
-        agent_id=await agent_id_of(ctx, account.id),
+        agent_id=await agent_of(ctx, account.id),
         created_at=to_rfc3339(account.created_at_ms),
     )

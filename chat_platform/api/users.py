@@ -13,6 +13,7 @@ from chat_platform import (
     password_change,
     sign_ins,
 )
+from chat_platform.agents import agent_of
 from chat_platform.api.auth import AcceptedView
 from chat_platform.api.deps import ClientAddress, Ctx, PersonCaller
 from chat_platform.api.fields import Line, RowId
@@ -186,7 +187,7 @@ async def delete_account(
 async def _profile(ctx: AppContext, account: Account) -> ProfileView:
     return ProfileView(
         **account.model_dump(include={"id", "email", "name", "role", "language", "theme"}),
-        agent_id=await accounts.agent_id_of(ctx, account.id),
+        agent_id=await agent_of(ctx, account.id),
         created_at=to_rfc3339(account.created_at_ms),
     )
 
