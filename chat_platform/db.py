@@ -3,8 +3,8 @@
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from alembic import command
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 _ALEMBIC = Path(__file__).resolve().parent.parent / "alembic"
 _STOP = object()
@@ -78,7 +79,8 @@ def sync_url(url: str) -> str:
 
 @dataclass(frozen=True)
 class _Write:
-    work: Callable[[Connection], Any]
+    batch: Callable[[Connection, list[Any]], Sequence[Any]]
+    item: Any
     loop: asyncio.AbstractEventLoop
     result: asyncio.Future[Any]
 
@@ -86,23 +88,30 @@ class _Write:
 class GroupWriter:
     """Runs small writes in the order they came, all that wait in one transaction, off the loop.
 
-    A write that has returned is committed. `work` may run again after a rollback (another write
-    of its group failed), so it must do nothing but use its connection, and it refuses by its
-    return value, not by raising.
+    A write that has returned is committed. It may run again after a rollback (another write of
+    its group failed), so it must do nothing but use its connection, and it refuses by its return
+    value, not by raising.
     """
 
     def __init__(self, url: str) -> None:
         self._engine = open_sync_engine(url)
+        self._connection: Connection | None = None
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="group-writer", daemon=True)
         self._thread.start()
 
     async def write(self, work: Callable[[Connection], T]) -> T:
+        # A caller that goes away does not undo its write.
+        return await asyncio.shield(self.put(_run_each, work))
+
+    def put(
+        self, batch: Callable[[Connection, list[Item]], Sequence[T]], item: Item
+    ) -> asyncio.Future[T]:
+        """Queue an item at once; `batch` gets all that wait, and returns a result for each."""
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Write(work, loop, result))
-        # A caller that goes away does not undo its write.
-        return await asyncio.shield(result)
+        self._queue.put(_Write(batch, item, loop, result))
+        return result
 
     async def close(self) -> None:
         """Finish what waits, then stop."""
@@ -117,15 +126,15 @@ class GroupWriter:
             while not self._queue.empty():
                 group.append(self._queue.get())
             is_open = _STOP not in group
-            writes = [write for write in group if write is not _STOP]
-            if writes:
+            for writes in _by_batch([write for write in group if write is not _STOP]):
                 self._commit(writes)
+        self._disconnect()
 
     def _commit(self, writes: list[_Write]) -> None:
         try:
-            with self._engine.begin() as connection:
-                results = [write.work(connection) for write in writes]
+            results = self._run_in_transaction(writes)
         except Exception as exc:
+            self._disconnect()
             if len(writes) > 1:
                 for write in writes:
                     self._commit([write])
@@ -133,6 +142,32 @@ class GroupWriter:
                 _answer([(writes[0], None, exc)])
             return
         _answer([(write, result, None) for write, result in zip(writes, results, strict=True)])
+
+    def _run_in_transaction(self, writes: list[_Write]) -> Sequence[Any]:
+        # One connection is kept: taking it from the pool would ask Postgres "are you there?".
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        with self._connection.begin():
+            return writes[0].batch(self._connection, [write.item for write in writes])
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            # A connection that broke may not even close.
+            with suppress(Exception):
+                connection.close()
+
+
+def _run_each(connection: Connection, works: list[Callable[[Connection], T]]) -> list[T]:
+    return [work(connection) for work in works]
+
+
+def _by_batch(writes: list[_Write]) -> list[list[_Write]]:
+    """Split by batch function: each has a transaction, so that they can't block one another."""
+    found: dict[Callable[..., Any], list[_Write]] = {}
+    for write in writes:
+        found.setdefault(write.batch, []).append(write)
+    return list(found.values())
 
 
 def _answer(outcomes: list[tuple[_Write, Any, Exception | None]]) -> None:

@@ -255,6 +255,7 @@ class Budget(SQLModel, table=True):
     reserved_nano_usd: int = _nano()
     open_calls: int = 0
     background_spent_nano_usd: int = _nano()
+    background_reserved_nano_usd: int = _nano()
 
 
 class BlockRevision(SQLModel, table=True):

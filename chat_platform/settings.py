@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chat_platform.money import to_nano_usd
+from chat_platform.periods import is_period
 
 MIN_SECRET_LENGTH = 32
 DEMO_CHAT_MODEL = "demo-chat"
@@ -18,8 +19,6 @@ DEMO_EMBEDDING_MODEL = "demo-embedding"
 GEMINI_CHAT_MODEL = "gemini-2.5-flash"
 GEMINI_EMBEDDING_MODEL = "gemini-embedding-001"
 GENERATED_SECRETS = ("SECRET_KEY", "LETTA_GLOBAL_API_KEY", "LETTA_API_TOKEN", "LITELLM_MASTER_KEY")
-
-_PERIOD = re.compile(r"^([1-9]\d{0,3})(d|h|mo)$")
 
 
 class SettingsError(Exception):
@@ -71,7 +70,17 @@ class Settings(BaseSettings):
     embedding_model: str = ""
     user_default_budget: str = "5.00"
     user_budget_duration: str = "30d"
+    user_background_percent: int = Field(default=20, ge=0, le=100)
+    """How much of a budget calls outside any turn (an agent's own upkeep) may spend."""
     proxy_allowed_networks: str = ""
+    proxy_max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
+    proxy_max_calls: int = Field(default=1024, ge=1)
+    """Model calls in flight in one process; more are refused at once."""
+    proxy_max_calls_per_account: int = Field(default=32, ge=1)
+    proxy_connect_timeout_seconds: float = Field(default=5, gt=0)
+    proxy_first_byte_timeout_seconds: float = Field(default=300, gt=0)
+    proxy_silence_timeout_seconds: float = Field(default=120, gt=0)
+    """How long a stream may say nothing between two chunks."""
 
     @field_validator("user_default_budget")
     @classmethod
@@ -83,7 +92,7 @@ class Settings(BaseSettings):
     @field_validator("user_budget_duration")
     @classmethod
     def _duration_is_known(cls, value: str) -> str:
-        if not _PERIOD.match(value):
+        if not is_period(value):
             raise ValueError("must look like 30d, 12h or 1mo")
         return value
 

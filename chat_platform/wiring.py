@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chat_platform import ledger
+from chat_platform.background import Routine, running
 from chat_platform.context import AppContext
 from chat_platform.db import GroupWriter, migrate, open_engine
 from chat_platform.letta_agents import LettaRuntime, open_letta
@@ -12,6 +15,7 @@ from chat_platform.letta_memory import LettaMemory
 from chat_platform.litellm_gateway import admin_client, open_gateway
 from chat_platform.local_identity import LocalIdentity
 from chat_platform.ports import AgentMemory, AgentRuntime, BillingGateway, IdentityProvider
+from chat_platform.reconciliation import RECONCILE_SECONDS, reconcile
 from chat_platform.settings import Settings
 
 
@@ -21,7 +25,7 @@ async def open_context(settings: Settings) -> AsyncIterator[AppContext]:
     async with AsyncExitStack() as stack:
         engine, writer = await _open_database(settings, stack)
         runtime, memory = await _open_agents(settings, stack)
-        yield AppContext(
+        ctx = AppContext(
             settings=settings,
             engine=engine,
             writer=writer,
@@ -30,6 +34,18 @@ async def open_context(settings: Settings) -> AsyncIterator[AppContext]:
             billing=await _open_billing(settings, stack),
             identity=_open_identity(settings, engine),
         )
+        await stack.enter_async_context(running(*_routines(ctx)))
+        yield ctx
+
+
+def _routines(ctx: AppContext) -> list[Routine]:
+    return [
+        Routine("renew_leases", ledger.RENEW_SECONDS, partial(ledger.renew_leases, ctx)),
+        Routine(
+            "abort_cancelled", ledger.CANCEL_POLL_SECONDS, partial(ledger.abort_cancelled, ctx)
+        ),
+        Routine("reconcile", RECONCILE_SECONDS, partial(reconcile, ctx)),
+    ]
 
 
 async def _open_database(

@@ -131,6 +131,7 @@ def upgrade() -> None:
     sa.Column('reserved_nano_usd', sa.BigInteger(), nullable=False),
     sa.Column('open_calls', sa.Integer(), nullable=False),
     sa.Column('background_spent_nano_usd', sa.BigInteger(), nullable=False),
+    sa.Column('background_reserved_nano_usd', sa.BigInteger(), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('account_id')
     )

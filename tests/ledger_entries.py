@@ -1,0 +1,89 @@
+"""Short ways to write ledger entries in tests."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from chat_platform import ledger
+from chat_platform.clock import now_ms
+from chat_platform.context import AppContext
+from chat_platform.db import transaction
+from chat_platform.ids import AccountId, AgentId, CallId, TurnId, new_id
+from chat_platform.ledger_rows import BudgetTerms, Intent, Opened, Refused, Settlement, Tokens
+from chat_platform.models import Account, Agent, ModelCall, Turn
+
+CENT = 10_000_000
+TERMS = BudgetTerms(limit_nano_usd=100 * CENT, period="30d", background_percent=20)
+
+
+@dataclass(frozen=True)
+class Payer:
+    """An account with an agent, without any sign-in."""
+
+    account_id: AccountId
+    agent_id: AgentId
+
+
+async def new_payer(ctx: AppContext, name: str) -> Payer:
+    account = Account(email=f"{name}@example.com", auth_provider="embedded", auth_subject=name)
+    agent = Agent(account_id=account.id, agent_id=f"agent-{name}")
+    async with transaction(ctx.engine) as session:
+        session.add(account)
+        await session.flush()
+        session.add(agent)
+    return Payer(AccountId(account.id), AgentId(agent.agent_id))
+
+
+async def start_turn(ctx: AppContext, payer: Payer, **columns: Any) -> TurnId:
+    turn = Turn(account_id=payer.account_id, owner=ctx.process_id, lease_until_ms=now_ms() + 20_000)
+    turn.sqlmodel_update(columns)
+    async with transaction(ctx.engine) as session:
+        session.add(turn)
+    return TurnId(turn.id)
+
+
+def intent(ctx: AppContext, payer: Payer, **changes: Any) -> Intent:
+    fields: dict[str, Any] = {
+        "call_id": CallId(new_id()),
+        "account_id": payer.account_id,
+        "agent_id": payer.agent_id,
+        "key_version": 1,
+        "kind": "chat",
+        "model": "demo-chat",
+        "worst_case_nano_usd": CENT,
+        "owner": ctx.process_id,
+        "now_ms": now_ms(),
+        "terms": TERMS,
+    }
+    return Intent(**fields | changes)
+
+
+def settlement(entry: Intent, cost_nano_usd: int, **changes: Any) -> Settlement:
+    fields: dict[str, Any] = {
+        "call_id": entry.call_id,
+        "account_id": entry.account_id,
+        "state": "settled",
+        "tokens": Tokens(prompt=12, completion=5),
+        "cost_nano_usd": cost_nano_usd,
+        "cost_source": "header",
+        "total_ms": 7,
+    }
+    return Settlement(**fields | changes)
+
+
+async def opened(ctx: AppContext, entry: Intent) -> Opened:
+    outcome = await ledger.open_call(ctx, entry)
+    assert isinstance(outcome, Opened), outcome
+    return outcome
+
+
+async def refused(ctx: AppContext, entry: Intent) -> Refused:
+    outcome = await ledger.open_call(ctx, entry)
+    assert isinstance(outcome, Refused), outcome
+    return outcome
+
+
+async def call_row(ctx: AppContext, call_id: CallId) -> ModelCall:
+    async with transaction(ctx.engine) as session:
+        row = await session.get(ModelCall, call_id)
+    assert row
+    return row
