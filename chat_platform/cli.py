@@ -1,6 +1,18 @@
 """The `chat-platform` command."""
 
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
 import typer
+
+from chat_platform.launcher import up as launcher
+from chat_platform.launcher.failures import LaunchFailed
+from chat_platform.launcher.places import places_of
+from chat_platform.launcher.status import read_status, status_lines
+from chat_platform.settings import SettingsError, load_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -8,3 +20,49 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 @app.callback()
 def main() -> None:
     """Run and look after an AI Chat Platform."""
+
+
+@app.command()
+def up(
+    peers_only: Annotated[
+        bool, typer.Option(help="Start Letta, LiteLLM and the demo model, but not the server.")
+    ] = False,
+) -> None:
+    """Start the platform and everything it needs that the settings do not name."""
+    with _failures_in_words():
+        launcher.run_platform(load_settings(), peers_only=peers_only)
+
+
+@app.command()
+def install() -> None:
+    """Install the embedded peers ahead of the first start."""
+    with _failures_in_words():
+        launcher.install(load_settings())
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Show what runs; the exit code is 0 when all of it is ready."""
+    with _failures_in_words():
+        found = read_status(places_of(load_settings()))
+    print(json.dumps(found, indent=2) if as_json else "\n".join(status_lines(found)))
+    raise typer.Exit(0 if found["state"] == "ready" else 1)
+
+
+@contextmanager
+def _failures_in_words() -> Iterator[None]:
+    """Tell what went wrong and the way out, without a traceback, and exit with 1."""
+    try:
+        yield
+    except SettingsError as exc:
+        _fail(*exc.problems)
+    except LaunchFailed as exc:
+        _fail(exc.message, exc.way_out)
+
+
+def _fail(*lines: str) -> None:
+    for line in filter(None, lines):
+        print(line, file=sys.stderr)
+    raise typer.Exit(1)

@@ -18,7 +18,14 @@ DEMO_CHAT_MODEL = "demo-chat"
 DEMO_EMBEDDING_MODEL = "demo-embedding"
 GEMINI_CHAT_MODEL = "gemini-2.5-flash"
 GEMINI_EMBEDDING_MODEL = "gemini-embedding-001"
-GENERATED_SECRETS = ("SECRET_KEY", "LETTA_GLOBAL_API_KEY", "LETTA_API_TOKEN", "LITELLM_MASTER_KEY")
+GENERATED_SECRETS = (
+    "SECRET_KEY",
+    "LETTA_GLOBAL_API_KEY",
+    "LETTA_API_TOKEN",
+    "LETTA_ENCRYPTION_KEY",
+    "LETTA_DATABASE_PASSWORD",
+    "LITELLM_MASTER_KEY",
+)
 
 
 class SettingsError(Exception):
@@ -40,6 +47,8 @@ class Settings(BaseSettings):
     secret_key_previous: SecretStr = SecretStr("")
     environment: Literal["development", "test", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    host: str = "127.0.0.1"
+    """Where the launcher's server listens; 0.0.0.0 lets other machines in."""
     port: int = Field(default=8000, ge=1, le=65535)
     data_dir: Path = Path(".data")
     database_url: SecretStr = SecretStr("")
@@ -64,6 +73,14 @@ class Settings(BaseSettings):
     litellm_master_key: SecretStr = SecretStr("")
     litellm_has_database: bool = True
     """False under the embedded default: billing keys are derived, there are no spend logs."""
+
+    letta_encryption_key: SecretStr = SecretStr("")
+    letta_database_password: SecretStr = SecretStr("")
+    """This and the one above are the embedded Letta's own."""
+    chat_platform_env_dir: Path | None = None
+    """Where the embedded peers' Python environments are, if not in DATA_DIR."""
+    demo_faults: bool = False
+    """Tests only: the demo model obeys the special words of its faults.py."""
 
     gemini_api_key: SecretStr = SecretStr("")
     chat_model: str = ""

@@ -16,12 +16,14 @@ from chat_platform.local_identity import LocalIdentity
 from chat_platform.passwords import PasswordHasher
 from chat_platform.settings import Settings
 from tests.fakes import FakeGateway, FakeMailer, FakeMemory, FakeRuntime
+from tests.peers import embedded_peers
 from tests.people import alice, bob, make_person, root
 from tests.postgres import migrated_postgres, postgres_server, postgres_url
 
 __all__ = [
     "alice",
     "bob",
+    "embedded_peers",
     "make_person",
     "migrated_postgres",
     "postgres_server",

@@ -3,6 +3,7 @@
 It listens on 127.0.0.1 only, without a socket in the file system, and asks for a password.
 """
 
+import asyncio
 import importlib.util
 import os
 import secrets
@@ -19,6 +20,7 @@ import psycopg
 from psycopg import sql
 
 from chat_platform.launcher.failures import LaunchFailed
+from chat_platform.launcher.peers import Peer
 from chat_platform.launcher.ports import free_port
 from chat_platform.launcher.processes import OsUser, Program, Running, tail
 from chat_platform.launcher.unprivileged import can, choose_user, give
@@ -96,6 +98,13 @@ def wait_until_ready(server: Postgres, running: Running, *, seconds: float = 60)
                 "Postgres did not start.", way_out=f"Its log says:\n{tail(running.program.log)}"
             )
         time.sleep(0.05)
+
+
+def peer(server: Postgres, log: Path) -> Peer:
+    async def probe() -> bool:
+        return await asyncio.to_thread(is_ready, server)
+
+    return Peer("Postgres", server.program(log), f"127.0.0.1:{server.port}", probe, 60)
 
 
 def is_ready(server: Postgres) -> bool:

@@ -1,5 +1,6 @@
 """Starts and stops operating system processes, and finds those that a killed launcher left."""
 
+import asyncio
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ MARK = "CHAT_PLATFORM_STARTED_FOR"
 
 _SAME_START_SECONDS = 1.0
 _LEFTOVER_SECONDS = 8.0
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,12 @@ class Running:
     def exit_code(self) -> int | None:
         """Return None while it runs."""
         return self._process.poll()
+
+    async def ended(self) -> int:
+        """Wait for its end and return the exit code."""
+        while (code := self.exit_code()) is None:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_SECONDS)
+        return code
 
     def stop(self) -> None:
         """End it and everything it started: first kindly, then not. Blocks until it is gone."""

@@ -37,10 +37,10 @@ def choose_folder(data_dir: Path, user: OsUser | None) -> Path:
     A clone that others can't read (below /root, say) gets a folder in /var/lib/chat-platform,
     and DATA_DIR notes which one.
     """
-    note = data_dir / "state-folder"
+    note = data_dir / "postgres-folder"
     if note.exists():
         return _noted_folder(Path(note.read_text().strip()), data_dir)
-    inside = data_dir / "state"
+    inside = data_dir / "postgres"
     inside.mkdir(parents=True, exist_ok=True)
     give(inside, user)
     if user is None or can(user, "-w", inside):
@@ -97,7 +97,7 @@ def _noted_folder(folder: Path, data_dir: Path) -> Path:
         )
     before, now = Path(owner.read_text()), data_dir.absolute()
     if before != now:
-        if (before / "state-folder").exists():
+        if (before / "postgres-folder").exists():
             raise LaunchFailed(
                 f"{data_dir} is a copy of {before}: they share one database of agents.",
                 way_out=f"Use {before}, or delete {data_dir} to begin anew.",
@@ -108,7 +108,7 @@ def _noted_folder(folder: Path, data_dir: Path) -> Path:
 
 def forget_folder(data_dir: Path) -> None:
     """Delete what `choose_folder` made for this DATA_DIR outside of it."""
-    note = data_dir / "state-folder"
+    note = data_dir / "postgres-folder"
     if note.exists():
         shutil.rmtree(Path(note.read_text().strip()), ignore_errors=True)
         note.unlink()

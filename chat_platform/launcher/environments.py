@@ -1,0 +1,122 @@
+"""Makes the Python environments of the embedded peers, each from its own pinned requirements."""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from uv import find_uv_bin
+
+from chat_platform.launcher.failures import LaunchFailed
+from chat_platform.launcher.places import Places
+from chat_platform.launcher.processes import Program, Running, tail
+
+_NEEDED_BYTES = 2_500_000_000
+_LOCK_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment named after its requirements: others make another one."""
+
+    name: str
+    requirements: Path
+
+    def folder(self, places: Places) -> Path:
+        pinned = self.requirements.read_bytes() + sys.version.encode()
+        return places.environments / f"{self.name}-{hashlib.sha256(pinned).hexdigest()[:12]}"
+
+    def python(self, places: Places) -> Path:
+        return self.folder(places) / "bin" / "python"
+
+    def is_made(self, places: Places) -> bool:
+        return (self.folder(places) / "complete").exists()
+
+
+async def make_environment(environment: Environment, places: Places) -> None:
+    """Install what the requirements pin, once. Raises LaunchFailed."""
+    folder = environment.folder(places)
+    check_disk_space(places.environments)
+    async with installing(environment.name, places):
+        if environment.is_made(places):
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        await run_uv(
+            f"install-{environment.name}", places, "venv", "-q", "-p", sys.executable, folder
+        )
+        await run_uv(
+            f"install-{environment.name}",
+            places,
+            *("pip", "install", "-q", "-p", environment.python(places)),
+            *("--require-hashes", "-r", environment.requirements),
+        )
+        (folder / "complete").touch()
+
+
+@asynccontextmanager
+async def installing(name: str, places: Places) -> AsyncIterator[None]:
+    """Keep others that share the folder of environments from making the same one."""
+    places.environments.mkdir(parents=True, exist_ok=True)
+    with (places.environments / f"{name}.lock").open("w") as lock:
+        while not _is_locked(lock):  # noqa: ASYNC110
+            await asyncio.sleep(_LOCK_SECONDS)
+        yield
+
+
+def _is_locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+async def run_uv(name: str, places: Places, *arguments: str | Path) -> None:
+    """Run uv to its end. Raises LaunchFailed with what it said last."""
+    program = Program(
+        name=name,
+        argv=(find_uv_bin(), *map(str, arguments)),
+        cwd=places.environments,
+        log=places.logs / f"{name}.log",
+        environment={**os.environ, "UV_NO_PROGRESS": "1"},
+    )
+    await run_to_end(program, places)
+
+
+async def run_to_end(program: Program, places: Places) -> None:
+    """Run a program that ends by itself; leaving early stops it. Raises LaunchFailed."""
+    program.log.unlink(missing_ok=True)
+    running = Running(program, places.records)
+    try:
+        code = await running.ended()
+    finally:
+        await asyncio.to_thread(running.stop)
+    if code != 0:
+        raise LaunchFailed(
+            f"{program.name} failed: {_last_words(program.log)}",
+            way_out=f"Check the network and the disk, then start again. All of it: {program.log}",
+        )
+
+
+def check_disk_space(folder: Path) -> None:
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(existing).free
+    if free < _NEEDED_BYTES:
+        raise LaunchFailed(
+            f"Only {free / 1e9:.1f} GB are free at {existing}; the peers need"
+            f" {_NEEDED_BYTES / 1e9:.1f} GB.",
+            way_out="Free some, or set CHAT_PLATFORM_ENV_DIR to a folder on a larger disk.",
+        )
+
+
+def _last_words(log: Path) -> str:
+    """Return the line of the log that tells most: uv's causes come indented, the deepest last."""
+    lines = [line.strip() for line in tail(log).splitlines() if line.strip()]
+    return lines[-1].removeprefix("Caused by: ") if lines else "it said nothing"

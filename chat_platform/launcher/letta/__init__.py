@@ -1,0 +1,1 @@
+"""The embedded Letta server: its pinned environment, its migrations, its start."""

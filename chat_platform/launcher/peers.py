@@ -1,0 +1,63 @@
+"""What the launcher needs to know of a peer: how to start it, and how to ask whether it serves."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import httpx
+
+from chat_platform.launcher.failures import LaunchFailed
+from chat_platform.launcher.processes import Program, Running, tail
+
+_POLL_SECONDS = 0.1
+
+# Peers see these of our environment and nothing else: no key of somebody else's reaches them.
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A server of ours. `title` is for people; `is_ready` never raises."""
+
+    title: str
+    program: Program
+    url: str
+    is_ready: Callable[[], Awaitable[bool]]
+    ready_seconds: float = 120
+
+
+async def wait_until_ready(peer: Peer, running: Running) -> None:
+    """Return once the peer serves. Raises LaunchFailed when it ends or stays silent."""
+    log = running.program.log
+    try:
+        async with asyncio.timeout(peer.ready_seconds):
+            while not await peer.is_ready():
+                if (code := running.exit_code()) is not None:
+                    raise LaunchFailed(
+                        f"{peer.title} ended with code {code} while starting.",
+                        way_out=f"The end of its log {log}:\n{tail(log)}",
+                    )
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError as exc:
+        raise LaunchFailed(
+            f"{peer.title} did not answer within {peer.ready_seconds:.0f} seconds.",
+            way_out=f"The end of its log {log}:\n{tail(log)}",
+        ) from exc
+
+
+def answers(url: str) -> Callable[[], Awaitable[bool]]:
+    """Return a probe: does GET answer with success?"""
+
+    async def probe() -> bool:
+        try:
+            async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+                return (await client.get(url)).is_success
+        except httpx.HTTPError:
+            return False
+
+    return probe
+
+
+def bare_environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}

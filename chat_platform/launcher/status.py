@@ -1,0 +1,57 @@
+"""Writes down what runs, and reads it for `chat-platform status`."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from chat_platform.launcher.places import Places
+from chat_platform.launcher.supervisor import Supervisor
+
+State = Literal["starting", "ready", "stopping", "not running"]
+
+
+def write_status(places: Places, supervisor: Supervisor, *, state: State, url: str) -> None:
+    """Write `run/status.json`, whole or not at all; scripts may wait for its `ready`."""
+    status = {
+        "state": state,
+        "url": url,
+        "launcher_pid": os.getpid(),
+        "peers": supervisor.as_dict(),
+    }
+    part = places.status.with_suffix(".part")
+    part.write_text(json.dumps(status, indent=2))
+    part.replace(places.status)
+
+
+def read_status(places: Places) -> dict[str, Any]:
+    """Return what the launcher wrote last; `not running` when that launcher is gone."""
+    try:
+        status = json.loads(places.status.read_text())
+    except (OSError, ValueError):
+        return {"state": "not running", "url": "", "launcher_pid": None, "peers": {}}
+    if not _is_launcher(status["launcher_pid"]):
+        status["state"] = "not running"
+    return status
+
+
+def status_lines(status: dict[str, Any]) -> list[str]:
+    lines = [f"{status['state']}  {status['url']}".rstrip()]
+    for peer in status["peers"].values():
+        trouble = f", {peer['restarts']} restarts" if peer["restarts"] else ""
+        trouble += f", last: {peer['last_failure']}" if peer["last_failure"] else ""
+        lines.append(f"  {peer['title']:<12} {peer['state']:<11} {peer['url']}{trouble}")
+    return lines
+
+
+def remove_status(places: Places) -> None:
+    Path(places.status).unlink(missing_ok=True)
+
+
+def _is_launcher(pid: int) -> bool:
+    try:
+        return "chat-platform" in " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return False

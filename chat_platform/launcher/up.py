@@ -1,0 +1,180 @@
+"""Runs the whole platform until it is told to stop: `chat-platform up`."""
+
+import asyncio
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+from chat_platform.launcher import server
+from chat_platform.launcher.embedded import EmbeddedPeers
+from chat_platform.launcher.failures import LaunchFailed
+from chat_platform.launcher.places import Places, places_of
+from chat_platform.launcher.ports import is_free
+from chat_platform.launcher.processes import stop_leftovers
+from chat_platform.launcher.status import State, remove_status, write_status
+from chat_platform.launcher.steps import Steps
+from chat_platform.launcher.supervisor import Supervisor
+from chat_platform.settings import Settings
+
+
+def run_platform(settings: Settings, *, peers_only: bool = False) -> None:
+    """Start everything, and stop it on Ctrl-C or SIGTERM. Raises LaunchFailed."""
+    # Whatever is written below DATA_DIR is nobody else's business.
+    os.umask(0o077)
+    places = places_of(settings)
+    make_data_dir(places)
+    with only_launcher(places):
+        asyncio.run(_Launch(settings, places, peers_only=peers_only).run())
+
+
+def install(settings: Settings) -> None:
+    """Make the embedded peers' environments ahead of the first start. Raises LaunchFailed."""
+    os.umask(0o077)
+    places = places_of(settings)
+    make_data_dir(places)
+    peers = EmbeddedPeers(settings, places, Steps(), Supervisor(places.records))
+    with only_launcher(places), _launch_failed_alone():
+        asyncio.run(peers.install())
+
+
+def make_data_dir(places: Places) -> None:
+    try:
+        places.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
+        # Postgres's user passes through it, where we are root; nobody lists it.
+        places.data_dir.chmod(0o711)
+        places.run.mkdir(exist_ok=True)
+        places.logs.mkdir(exist_ok=True)
+    except OSError as exc:
+        raise LaunchFailed(
+            f"Can't write to {places.data_dir}: {exc.strerror}.",
+            way_out="Make it yours (chown), or set DATA_DIR to another folder.",
+        ) from exc
+
+
+@contextmanager
+def only_launcher(places: Places) -> Iterator[None]:
+    """Hold the folder's lock. Raises LaunchFailed when another launcher has it."""
+    with places.lock.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            lock.seek(0)
+            raise LaunchFailed(
+                f"A launcher already runs in {places.data_dir} (process {lock.read().strip()}).",
+                way_out="Use that one, stop it, or set another DATA_DIR and PORT.",
+            ) from exc
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+class _Launch:
+    """One run of the platform, from the first step to the last process's end."""
+
+    def __init__(self, settings: Settings, places: Places, *, peers_only: bool) -> None:
+        self._settings = settings
+        self._places = places
+        self._peers_only = peers_only
+        self._steps = Steps()
+        self._url = "" if peers_only else f"http://localhost:{settings.port}"
+        self._state: State = "starting"
+        self._supervisor = Supervisor(places.records, on_change=self._write_status)
+        self._peers = EmbeddedPeers(settings, places, self._steps, self._supervisor)
+
+    async def run(self) -> None:
+        self._stop_leftovers()
+        if not self._peers_only:
+            check_port(self._settings)
+        is_told_to_stop = _stop_event()
+        starting = asyncio.create_task(self._start())
+        stopping = asyncio.create_task(is_told_to_stop.wait())
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                await starting
+                await stopping
+        finally:
+            stopping.cancel()
+            await self._stop(starting)
+
+    async def _start(self) -> None:
+        with _launch_failed_alone():
+            settings = await self._peers.start()
+            if not self._peers_only:
+                with self._steps.step("Start the server"):
+                    await self._supervisor.start(server.peer(settings, self._places))
+        self._set_state("ready")
+        self._steps.say(self._greeting())
+
+    async def _stop(self, starting: asyncio.Task[None]) -> None:
+        self._set_state("stopping")
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        with self._steps.step("Stop everything"):
+            await self._supervisor.stop()
+        remove_status(self._places)
+
+    def _stop_leftovers(self) -> None:
+        names = stop_leftovers(self._places.records)
+        if names:
+            self._steps.say(f"  ok  Stopped what an earlier start left behind: {', '.join(names)}")
+
+    def _greeting(self) -> str:
+        if self._peers_only:
+            urls = (f"{state.title}: {state.url}" for state in self._supervisor.states.values())
+            return "\nThe peers are ready. " + ", ".join(urls)
+        return f"\nThe platform is ready: open {self._url}  (Ctrl-C stops it)"
+
+    def _set_state(self, state: State) -> None:
+        self._state = state
+        self._write_status()
+
+    def _write_status(self) -> None:
+        write_status(self._places, self._supervisor, state=self._state, url=self._url)
+
+
+def check_port(settings: Settings) -> None:
+    if not is_free(settings.port, settings.host):
+        raise LaunchFailed(
+            f"Port {settings.port} is in use{_by_whom(settings.port)}.",
+            way_out=f"Stop that, or choose another: PORT={settings.port + 1} make run",
+        )
+
+
+def _by_whom(port: int) -> str:
+    """Return who listens there, as far as this user may know."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            here = connection.laddr and connection.laddr.port == port
+            if connection.status == psutil.CONN_LISTEN and here:
+                return f" by {psutil.Process(connection.pid).name()} ({connection.pid})"
+    except (psutil.Error, ValueError, TypeError):
+        return ""
+    return ""
+
+
+def _stop_event() -> asyncio.Event:
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, event.set)
+    return event
+
+
+@contextmanager
+def _launch_failed_alone() -> Iterator[None]:
+    """Let the first LaunchFailed of a group of tasks out of its group."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        failed = group.subgroup(LaunchFailed)
+        while isinstance(failed, BaseExceptionGroup):
+            failed = failed.exceptions[0]
+        if failed is None:
+            raise
+        raise failed from None
