@@ -30,11 +30,26 @@ lint: .venv/.dev ## Check style, types and layers
 
 .PHONY: unit
 unit: .venv/.dev ## Run the fast suite with fakes at the ports, on SQLite
-	@$(BIN)/pytest -q -m "not chain and not rig and not slow" --ignore=tests/e2e
+	@$(BIN)/pytest -q -m "not (chain or browser or rig or slow)"
 
 .PHONY: unit-postgres
 unit-postgres: .venv/.dev ## Run the same suite with Postgres under it
-	@$(BIN)/pytest -q -m "not chain and not rig and not slow" --ignore=tests/e2e --database postgres
+	@$(BIN)/pytest -q -m "not (chain or browser or rig or slow)" --database postgres
+
+.PHONY: chain
+chain: .venv/.dev browser ## Drive the whole embedded platform, by REST and in a real browser
+	@$(BIN)/pytest -q -m "(chain or browser) and not slow" tests
+
+.PHONY: test
+test: lint unit unit-postgres chain ## All that must pass before a change lands
+
+.PHONY: test-full
+test-full: .venv/.dev browser ## The slow rest: faults, real LiteLLM with its database, long runs
+	@$(BIN)/pytest -q -m "rig or slow" tests
+
+.PHONY: browser
+browser: .venv/.dev
+	@$(BIN)/python -m tests.e2e.install_browser
 
 .PHONY: requirements
 requirements: .venv/.run ## Compile requirements*.txt from pyproject.toml

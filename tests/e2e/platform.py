@@ -1,0 +1,176 @@
+"""The whole embedded platform as a test drives it: start, stop, kill a part, look at the ledger."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+API = "/api/v1"
+PASSWORD = "a-good-password-1"
+
+
+class Person:
+    """Somebody with an account, who uses the REST API."""
+
+    def __init__(self, platform: "Platform", name: str, email: str) -> None:
+        self.platform = platform
+        self.name = name
+        self.email = email
+        self.http = httpx.Client(base_url=platform.url + API, timeout=120)
+        body = {"email": email, "password": PASSWORD, "name": name}
+        answer = self.http.post("/auth/register", json=body)
+        if answer.status_code == 409:
+            answer = self.http.post("/auth/login", json=body)
+        answer.raise_for_status()
+        self.id: str = answer.json()["user"]["id"]
+        self.http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        return self.http.request(method, path, **kwargs)
+
+    def get(self, path: str) -> dict[str, Any]:
+        answer = self.http.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def say(self, text: str, **headers: str) -> dict[str, Any]:
+        """Send a message and wait for the whole answer."""
+        answer = self.http.post("/chat/message", json={"content": text}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def begin(self, text: str) -> str:
+        """Send a message and return at once with its turn's id."""
+        answer = self.http.post(
+            "/chat/message", json={"content": text}, headers={"Prefer": "respond-async"}
+        )
+        assert answer.status_code == 202, answer.text
+        return answer.json()["turn_id"]
+
+    def turn(self, turn_id: str) -> dict[str, Any]:
+        return self.get(f"/chat/turns/{turn_id}")
+
+    def wait_for_end(self, turn_id: str, *, seconds: float = 60) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            turn = self.turn(turn_id)
+            if turn["status"] != "running":
+                return turn
+            time.sleep(0.1)
+        raise AssertionError(f"turn {turn_id} did not end in {seconds} s")
+
+    def agent_id(self) -> str:
+        return self.get("/agent/status")["agent_id"]
+
+
+class Platform:
+    """`chat-platform up` in a state folder of its own."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._launcher: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, seconds: float = 420, **environment: str) -> None:
+        """Bring everything up; the first time this installs the peers' environments."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        environment = {
+            **os.environ,
+            "PORT": str(self.port),
+            "DATA_DIR": str(self.data_dir),
+            "CHAT_PLATFORM_ENV_DIR": str(ROOT / ".data" / "env"),
+            "DEMO_FAULTS": "1",
+            **environment,
+        }
+        with (self.data_dir / "up.log").open("ab") as log:
+            self._launcher = subprocess.Popen(
+                [str(Path(sys.executable).with_name("chat-platform")), "up"],
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.wait_until_ready(seconds)
+
+    def wait_until_ready(self, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self._launcher
+            if self._launcher.poll() is not None:
+                break
+            try:
+                if httpx.get(f"{self.url}{API}/health/ready", timeout=5).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.25)
+        raise AssertionError(f"the platform did not start:\n{self.log()}")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Ask the launcher to stop and wait; returns its exit code."""
+        if not self._launcher:
+            return 0
+        self._launcher.send_signal(how)
+        code = self._launcher.wait(60)
+        self._launcher = None
+        return code
+
+    def kill_launcher(self) -> None:
+        assert self._launcher
+        self._launcher.kill()
+        self._launcher.wait()
+        self._launcher = None
+
+    def kill(self, part: str) -> None:
+        """`kill -9` one part: server, letta, litellm, demo-model, ..."""
+        os.kill(self.pid_of(part), signal.SIGKILL)
+
+    def pid_of(self, part: str) -> int:
+        return json.loads((self.data_dir / "run" / f"{part}.json").read_text())["pid"]
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything alive that was started for this state folder."""
+        found: list[psutil.Process] = []
+        for process in psutil.process_iter():
+            try:
+                if str(self.data_dir) in process.environ().get("CHAT_PLATFORM_STARTED_FOR", ""):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def log(self) -> str:
+        return (self.data_dir / "up.log").read_text()[-4000:]
+
+    def person(self, name: str) -> Person:
+        return Person(self, name, f"{name.lower()}@example.com")
+
+    def ledger(self, account_id: str) -> list[dict[str, Any]]:
+        """The account's ledger rows as they are stored."""
+        return self.rows("select * from model_calls where account_id = ?", account_id)
+
+    def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        connection = sqlite3.connect(f"file:{self.data_dir / 'platform.db'}?mode=ro", uri=True)
+        try:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(query, values)]
+        finally:
+            connection.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
