@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -138,7 +139,7 @@ class Platform:
         os.kill(self.pid_of(part), signal.SIGKILL)
 
     def pid_of(self, part: str) -> int:
-        return json.loads((self.data_dir / "run" / f"{part}.json").read_text())["pid"]
+        return json.loads((self.data_dir / "run" / "processes" / f"{part}.json").read_text())["pid"]
 
     def processes(self) -> list[psutil.Process]:
         """Everything alive that was started for this state folder."""
@@ -156,6 +157,11 @@ class Platform:
 
     def person(self, name: str) -> Person:
         return Person(self, name, f"{name.lower()}@example.com")
+
+    def accounts_seen_by_litellm(self) -> set[str]:
+        """Whose keys LiteLLM has let in, from the trace that its key check prints."""
+        log = (self.data_dir / "logs" / "litellm.log").read_text()
+        return set(re.findall(r"^call account=(\S+) key=", log, re.M))
 
     def ledger(self, account_id: str) -> list[dict[str, Any]]:
         """The account's ledger rows as they are stored."""

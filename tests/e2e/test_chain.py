@@ -67,9 +67,7 @@ def test_two_people_at_once_are_each_charged_their_own(
     people = (alice, bob)
 
     with ThreadPoolExecutor(max_workers=2) as at_once:
-        answers = list(
-            at_once.map(lambda person: person.say(f"My name is {person.name}."), people)
-        )
+        answers = list(at_once.map(lambda person: person.say(f"My name is {person.name}."), people))
 
     for person, answer in zip(people, answers, strict=True):
         calls = platform.rows("select * from model_calls where turn_id = ?", answer["turn_id"])
