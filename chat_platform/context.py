@@ -7,7 +7,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chat_platform.db import GroupWriter
 from chat_platform.ids import new_id
 from chat_platform.open_calls import OpenCalls
-from chat_platform.ports import AgentMemory, AgentRuntime, BillingGateway, IdentityProvider
+from chat_platform.ports import (
+    AddressConfirmation,
+    AgentMemory,
+    AgentRuntime,
+    BillingGateway,
+    ForeignTokens,
+    IdentityProvider,
+)
 from chat_platform.rate_limits import RateLimits
 from chat_platform.running_turns import RunningTurns
 from chat_platform.settings import Settings
@@ -25,6 +32,10 @@ class AppContext:
     identity: IdentityProvider
     open_calls: OpenCalls = field(default_factory=OpenCalls)
     """The model calls that this process is relaying."""
+    confirmation: AddressConfirmation | None = None
+    """None where addresses are not confirmed."""
+    foreign_tokens: ForeignTokens | None = None
+    """None where our own access tokens are the only ones."""
     limits: RateLimits = field(default_factory=RateLimits)
     turn_feed: TurnFeed = field(default_factory=TurnFeed)
     running_turns: RunningTurns = field(default_factory=RunningTurns)

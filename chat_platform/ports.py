@@ -214,6 +214,25 @@ class IdentityProvider(Protocol):
         ...
 
 
+class AddressConfirmation(Protocol):
+    """Confirms addresses by a code in the mail. Errors as IdentityProvider's."""
+
+    async def resend(self, email: str) -> None:
+        """Send the code again if the address waits for it; the answer never tells."""
+        ...
+
+    async def confirm(self, email: str, code: str) -> Identity: ...
+
+
+class ForeignTokens(Protocol):
+    """Verifies access tokens that the identity provider itself gave out.
+
+    Errors: NotSignedIn, Unavailable.
+    """
+
+    async def identity_of(self, token: str) -> Identity: ...
+
+
 class Mailer(Protocol):
     """Sends mail to people. Errors: Unavailable."""
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import structlog
 from starlette.requests import cookie_parser
 
 from chat_platform import access_tokens, api_tokens, rate_limits, sign_ins
@@ -10,11 +11,14 @@ from chat_platform.accounts import account_for, normalise_email, tidy_name
 from chat_platform.attempts import attempt
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
-from chat_platform.errors import NotAllowed, NotSignedIn, PlatformError
+from chat_platform.errors import NotAllowed, NotFound, NotSignedIn, PlatformError, RateLimited
 from chat_platform.ids import AccountId
 from chat_platform.models import Account
 from chat_platform.passwords import ensure_strong
+from chat_platform.ports import AddressConfirmation, ForeignTokens
 from chat_platform.sign_ins import SignedIn, Visit
+
+log = structlog.get_logger()
 
 COOKIE = "chat_sign_in"
 
@@ -62,6 +66,30 @@ async def login(ctx: AppContext, *, email: str, password: str, visit: Visit) -> 
     return await sign_ins.open_sign_in(ctx, account, visit)
 
 
+async def resend_confirmation(ctx: AppContext, email: str, *, address: str) -> None:
+    """Send the confirmation code again. Raises NotFound where addresses are not confirmed."""
+    confirmation = _confirmation(ctx)
+    email = normalise_email(email)
+    await ctx.limits.take(rate_limits.RESETS_FROM_ADDRESS, "confirm", address)
+    await ctx.limits.take(rate_limits.RESETS_FOR_ACCOUNT, "confirm", email)
+    try:
+        await confirmation.resend(email)
+    except RateLimited as exc:
+        # Told apart from "sent", this would tell which addresses wait.
+        log.warning("confirmation.not_sent", code=exc.code)
+
+
+async def confirm(ctx: AppContext, *, email: str, code: str, visit: Visit) -> SignedIn:
+    """Confirm an address and sign in; raises NotSignedIn `invalid_code`, NotFound."""
+    confirmation = _confirmation(ctx)
+    email = normalise_email(email)
+    async with attempt(ctx, email=email, address=visit.address):
+        identity = await confirmation.confirm(email, code)
+    account = await account_for(ctx, identity)
+    ensure_welcome(account)
+    return await sign_ins.open_sign_in(ctx, account, visit)
+
+
 async def refresh(ctx: AppContext, refresh_token: str) -> SignedIn:
     """Swap a refresh token for its successor; raises NotSignedIn, NotAllowed."""
     signed_in = await sign_ins.swap_refresh_token(ctx, refresh_token)
@@ -84,6 +112,8 @@ async def caller_from_bearer(ctx: AppContext, token: str) -> Caller:
     """
     if token.startswith(api_tokens.PREFIX):
         return await _caller_from_api_token(ctx, token)
+    if ctx.foreign_tokens and not access_tokens.is_ours(token):
+        return await _caller_from_foreign_token(ctx, ctx.foreign_tokens, token)
     claims = access_tokens.read(ctx.settings, token)
     found = await sign_ins.find_by_id(ctx, claims.sign_in_id)
     if found is None:
@@ -117,6 +147,20 @@ def ensure_welcome(account: Account) -> None:
         raise NotSignedIn("This account is being deleted.", code="account_deleted")
     if account.disabled_at_ms is not None:
         raise NotAllowed("This account is disabled. Ask an administrator.", code="account_disabled")
+
+
+def _confirmation(ctx: AppContext) -> AddressConfirmation:
+    if ctx.confirmation is None:
+        raise NotFound("Addresses are not confirmed here.")
+    return ctx.confirmation
+
+
+async def _caller_from_foreign_token(
+    ctx: AppContext, foreign_tokens: ForeignTokens, token: str
+) -> Caller:
+    account = await account_for(ctx, await foreign_tokens.identity_of(token))
+    ensure_welcome(account)
+    return Caller(account)
 
 
 async def _caller_from_api_token(ctx: AppContext, token: str) -> Caller:

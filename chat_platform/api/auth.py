@@ -31,12 +31,15 @@ class RefreshToken(BaseModel):
     refresh_token: Line
 
 
-class ResetRequest(BaseModel):
+class AddressBody(BaseModel):
     email: Line
 
 
-class Reset(ResetRequest):
+class Confirmation(AddressBody):
     code: Line
+
+
+class Reset(Confirmation):
     password: Line
     """The new one."""
 
@@ -90,6 +93,22 @@ async def login(ctx: Ctx, body: Credentials, request: Request) -> TokenView:
     return await _token_view(ctx, signed_in)
 
 
+@router.post("/resend", status_code=202)
+async def resend_confirmation(ctx: Ctx, body: AddressBody, address: ClientAddress) -> AcceptedView:
+    """Send the confirmation code again, if the address waits for it."""
+    await sign_in.resend_confirmation(ctx, body.email, address=address)
+    return AcceptedView()
+
+
+@router.post("/confirm")
+async def confirm(ctx: Ctx, body: Confirmation, request: Request) -> TokenView:
+    """Confirm the address with the code from the mail, and sign in."""
+    signed_in = await sign_in.confirm(
+        ctx, email=body.email, code=body.code, visit=visit_of(request, "api")
+    )
+    return await _token_view(ctx, signed_in)
+
+
 @router.post("/refresh")
 async def refresh(ctx: Ctx, body: RefreshToken) -> TokenView:
     """Swap the refresh token for a new pair; using an old one again ends the sign-in."""
@@ -105,7 +124,7 @@ async def logout(ctx: Ctx, caller: PersonCaller) -> None:
 
 @router.post("/reset", status_code=202)
 async def send_reset(
-    ctx: Ctx, body: ResetRequest, address: ClientAddress, later: BackgroundTasks
+    ctx: Ctx, body: AddressBody, address: ClientAddress, later: BackgroundTasks
 ) -> AcceptedView:
     """Mail a one-time code if the address is known: the answer and its time never tell."""
     email = await password_change.allow_reset(ctx, body.email, address=address)
