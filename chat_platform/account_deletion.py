@@ -18,6 +18,9 @@ from chat_platform.password_change import end_every_credential, ensure_password
 
 log = structlog.get_logger()
 
+DELETION_SECONDS = 60.0
+"""How often waiting deletions go on."""
+
 
 async def begin_deletion(ctx: AppContext, account: Account, *, password: str, address: str) -> None:
     """Mark the account and void its credentials; `finish_deletion` does the rest.

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chat_platform import ledger
+from chat_platform.account_deletion import DELETION_SECONDS, resume_deletions
 from chat_platform.background import Routine, running
 from chat_platform.context import AppContext
 from chat_platform.db import GroupWriter, migrate, open_engine
@@ -14,9 +16,20 @@ from chat_platform.letta_agents import LettaRuntime, open_letta
 from chat_platform.letta_memory import LettaMemory
 from chat_platform.litellm_gateway import admin_client, open_gateway
 from chat_platform.local_identity import LocalIdentity
-from chat_platform.ports import AgentMemory, AgentRuntime, BillingGateway, IdentityProvider
+from chat_platform.ports import (
+    AddressConfirmation,
+    AgentMemory,
+    AgentRuntime,
+    BillingGateway,
+    ForeignTokens,
+    IdentityProvider,
+)
+from chat_platform.rate_limits import RateLimits
 from chat_platform.reconciliation import RECONCILE_SECONDS, reconcile
 from chat_platform.settings import Settings
+from chat_platform.smtp_mailer import SmtpMailer
+from chat_platform.supabase_identity import TIMEOUT_SECONDS, SupabaseIdentity
+from chat_platform.supabase_tokens import SupabaseTokens
 
 
 @asynccontextmanager
@@ -25,6 +38,7 @@ async def open_context(settings: Settings) -> AsyncIterator[AppContext]:
     async with AsyncExitStack() as stack:
         engine, writer = await _open_database(settings, stack)
         runtime, memory = await _open_agents(settings, stack)
+        identity, confirmation, foreign_tokens = await _open_identity(settings, engine, stack)
         ctx = AppContext(
             settings=settings,
             engine=engine,
@@ -32,7 +46,10 @@ async def open_context(settings: Settings) -> AsyncIterator[AppContext]:
             runtime=runtime,
             memory=memory,
             billing=await _open_billing(settings, stack),
-            identity=_open_identity(settings, engine),
+            identity=identity,
+            confirmation=confirmation,
+            foreign_tokens=foreign_tokens,
+            limits=RateLimits(settings.redis_url.get_secret_value()),
         )
         await stack.enter_async_context(running(*_routines(ctx)))
         yield ctx
@@ -44,6 +61,7 @@ def _routines(ctx: AppContext) -> list[Routine]:
         Routine(
             "abort_cancelled", ledger.CANCEL_POLL_SECONDS, partial(ledger.abort_cancelled, ctx)
         ),
+        Routine("resume_deletions", DELETION_SECONDS, partial(resume_deletions, ctx)),
         Routine("reconcile", RECONCILE_SECONDS, partial(reconcile, ctx)),
     ]
 
@@ -72,5 +90,13 @@ async def _open_billing(settings: Settings, stack: AsyncExitStack) -> BillingGat
     return open_gateway(settings, http)
 
 
-def _open_identity(settings: Settings, engine: AsyncEngine) -> IdentityProvider:
-    return LocalIdentity(engine)
+async def _open_identity(
+    settings: Settings, engine: AsyncEngine, stack: AsyncExitStack
+) -> tuple[IdentityProvider, AddressConfirmation | None, ForeignTokens | None]:
+    if settings.uses_supabase:
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=TIMEOUT_SECONDS))
+        supabase = SupabaseIdentity(settings, http)
+        return supabase, supabase, SupabaseTokens(settings)
+    smtp_url = settings.smtp_url.get_secret_value()
+    mailer = SmtpMailer(smtp_url) if smtp_url else None
+    return LocalIdentity(engine, mailer=mailer), None, None
