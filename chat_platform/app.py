@@ -7,12 +7,15 @@ import reflex as rx
 from starlette.types import ASGIApp
 
 from chat_platform.api.app import create_api
+from chat_platform.api.problems import refusal
 from chat_platform.built_pages import BuiltPages
-from chat_platform.context import AppContext, set_app_context
+from chat_platform.context import AppContext, app_context, set_app_context
+from chat_platform.doors import KnownHosts, TrustedProxies
 from chat_platform.front_door import FrontDoor
+from chat_platform.logs import set_up_logging
 from chat_platform.pages import add_pages, head
 from chat_platform.pages.language import PAGES_LANGUAGE
-from chat_platform.settings import load_settings
+from chat_platform.settings import Settings, load_settings
 from chat_platform.state.toasts import answer_exception
 from chat_platform.wiring import open_context
 
@@ -22,7 +25,12 @@ proxy = api
 
 def with_doors(reflex: ASGIApp) -> ASGIApp:
     """Put our doors before Reflex, so that an unknown API path is a JSON 404."""
-    return FrontDoor(reflex=reflex, api=api, proxy=proxy, pages=BuiltPages())
+    front = FrontDoor(reflex=reflex, api=api, proxy=proxy, pages=BuiltPages())
+    return TrustedProxies(KnownHosts(front, _settings, refusal), _settings)
+
+
+def _settings() -> Settings:
+    return app_context().settings
 
 
 def serve(ctx: AppContext | None) -> None:
@@ -33,7 +41,9 @@ def serve(ctx: AppContext | None) -> None:
 
 @contextlib.asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
-    async with open_context(load_settings()) as ctx:
+    settings = load_settings()
+    set_up_logging(settings)
+    async with open_context(settings) as ctx:
         serve(ctx)
         try:
             yield
