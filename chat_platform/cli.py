@@ -1,5 +1,6 @@
 """The `chat-platform` command."""
 
+import asyncio
 import json
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from chat_platform import db
 from chat_platform.launcher import up as launcher
 from chat_platform.launcher.failures import LaunchFailed
 from chat_platform.launcher.places import places_of
@@ -38,6 +40,13 @@ def install() -> None:
     """Install the embedded peers ahead of the first start."""
     with _failures_in_words():
         launcher.install(load_settings())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date (the embedded one is, at every start)."""
+    with _failures_in_words():
+        asyncio.run(db.migrate(load_settings().database))
 
 
 @app.command()

@@ -1,27 +1,21 @@
-"""Says how to start the server itself: pages, API and proxy in one process on PORT."""
+"""Says how to build the pages, and how to start the server: pages, API and proxy on PORT."""
 
 import os
 import sys
-from pathlib import Path
 
 from pydantic import SecretStr
 
+from chat_platform.launcher.environments import run_to_end
+from chat_platform.launcher.frontend import ROOT
 from chat_platform.launcher.peers import Peer, answers
 from chat_platform.launcher.places import Places
 from chat_platform.launcher.processes import Program
 from chat_platform.settings import Settings
 
-# What the launcher decided or made up; all else the server reads for itself.
-_HANDED_ON = (
-    *("host", "port", "data_dir", "backend_base_url"),
-    *("letta_base_url", "letta_api_token", "letta_global_api_key"),
-    *("litellm_base_url", "litellm_master_key", "litellm_has_database"),
-)
 # Serve what is built, never build at start. The names are internal to the pinned Reflex.
 _REFLEX = {
     "REFLEX_ENV_MODE": "prod",
     "__REFLEX_SKIP_COMPILE": "true",
-    "__REFLEX_MOUNT_FRONTEND_COMPILED_APP": "true",
     "REFLEX_TELEMETRY_ENABLED": "false",
     "REFLEX_CHECK_LATEST_VERSION": "false",
 }
@@ -42,17 +36,33 @@ def peer(settings: Settings, places: Places) -> Peer:
                 *("--ws", "--no-access-log", "--workers-kill-timeout", str(int(_DRAIN_SECONDS))),
                 "chat_platform.app:app",
             ),
-            cwd=Path.cwd(),
+            cwd=ROOT,
             log=places.logs / "server.log",
-            environment={**os.environ, **_REFLEX, **_handed_on(settings)},
+            environment={**os.environ, **_REFLEX, **_handed_on(settings, places)},
             stop_seconds=_DRAIN_SECONDS + 5,
         ),
     )
 
 
-def _handed_on(settings: Settings) -> dict[str, str]:
-    values = {name.upper(): getattr(settings, name) for name in _HANDED_ON}
-    return {name: _plain(value) for name, value in values.items() if value != ""}
+async def build_pages(places: Places) -> None:
+    """Build the pages in a process of its own, which can be stopped. Raises LaunchFailed."""
+    program = Program(
+        name="frontend-build",
+        argv=(
+            *(sys.executable, "-c"),
+            "from chat_platform.launcher import frontend; frontend.build()",
+        ),
+        cwd=ROOT,
+        log=places.logs / "frontend-build.log",
+        environment=os.environ,
+    )
+    await run_to_end(program, places)
+
+
+def _handed_on(settings: Settings, places: Places) -> dict[str, str]:
+    """Return every setting that is not the default: the server must not read them elsewhere."""
+    chosen = {**settings.model_dump(exclude_defaults=True), "data_dir": places.data_dir}
+    return {name.upper(): _plain(value) for name, value in chosen.items()}
 
 
 def _plain(value: object) -> str:

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import psutil
 
-from chat_platform.launcher import server
+from chat_platform.db import migrate
+from chat_platform.launcher import frontend, server
 from chat_platform.launcher.embedded import EmbeddedPeers
 from chat_platform.launcher.failures import LaunchFailed
 from chat_platform.launcher.places import Places, places_of
@@ -104,12 +105,23 @@ class _Launch:
 
     async def _start(self) -> None:
         with _launch_failed_alone():
-            settings = await self._peers.start()
+            async with asyncio.TaskGroup() as group:
+                started = group.create_task(self._peers.start())
+                if not self._peers_only:
+                    group.create_task(self._prepare_server())
             if not self._peers_only:
                 with self._steps.step("Start the server"):
-                    await self._supervisor.start(server.peer(settings, self._places))
+                    await self._supervisor.start(server.peer(started.result(), self._places))
         self._set_state("ready")
         self._steps.say(self._greeting())
+
+    async def _prepare_server(self) -> None:
+        if self._settings.database_url.get_secret_value():
+            with self._steps.step("Bring the database up to date"):
+                await migrate(self._settings.database)
+        if not await asyncio.to_thread(frontend.is_built):
+            with self._steps.step("Build the pages", hint="when they changed, about a minute"):
+                await server.build_pages(self._places)
 
     async def _stop(self, starting: asyncio.Task[None]) -> None:
         self._set_state("stopping")
