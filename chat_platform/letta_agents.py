@@ -5,7 +5,7 @@ What they remember is read and changed in `letta_memory`.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -79,7 +79,9 @@ class LettaRuntime:
         self._checked[state.agent_id] = _Checked(state, time.monotonic() + trust_seconds)
         return state
 
-    async def run(self, agent_id: AgentId, text: str, *, note: str = "") -> AsyncIterator[RunEvent]:
+    async def run(
+        self, agent_id: AgentId, text: str, *, note: str = ""
+    ) -> AsyncGenerator[RunEvent, None]:
         with translated():
             stream = await self._client.agents.messages.create(
                 agent_id,
@@ -93,7 +95,7 @@ class LettaRuntime:
             async for event in self._events(agent_id, stream):
                 yield event
 
-    async def resume(self, agent_id: AgentId, run_id: str) -> AsyncIterator[RunEvent]:
+    async def resume(self, agent_id: AgentId, run_id: str) -> AsyncGenerator[RunEvent, None]:
         if not self._keeps_runs:
             raise Unavailable("This agent server keeps no runs.", code="agent_unavailable")
         with translated():
@@ -179,7 +181,7 @@ class LettaRuntime:
 
     async def _events(
         self, agent_id: AgentId, stream: AsyncStream[LettaStreamingResponse]
-    ) -> AsyncIterator[RunEvent]:
+    ) -> AsyncGenerator[RunEvent, None]:
         reader = RunReader(self._plan.chat_model)
         leave = self._open_runs[agent_id] = asyncio.Event()
         try:

@@ -4,7 +4,7 @@ Adapters implement these Protocols and translate every vendor failure into a Pla
 Nothing here names a vendor.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -77,7 +77,9 @@ class AgentRuntime(Protocol):
         """
         ...
 
-    def run(self, agent_id: AgentId, text: str, *, note: str = "") -> AsyncIterator[RunEvent]:
+    def run(
+        self, agent_id: AgentId, text: str, *, note: str = ""
+    ) -> AsyncGenerator[RunEvent, None]:
         """Post the message once and yield what happens until the run is over.
 
         `note` tells the agent what it did not keep of earlier turns. Closing the iterator leaves
@@ -85,7 +87,7 @@ class AgentRuntime(Protocol):
         """
         ...
 
-    def resume(self, agent_id: AgentId, run_id: str) -> AsyncIterator[RunEvent]:
+    def resume(self, agent_id: AgentId, run_id: str) -> AsyncGenerator[RunEvent, None]:
         """Yield all events of a run from its beginning; Unavailable where the runtime can't."""
         ...
 

@@ -49,16 +49,14 @@ async def follow(ctx: AppContext, turn_id: TurnId, *, after: int = 0) -> AsyncIt
     """
     reached = after
     with ctx.turn_feed.listen(turn_id) as news:
-        events: Sequence[TurnEvent] = await read(ctx, turn_id, after=reached)
-        while True:
+        events = await _catch_up(ctx, turn_id, reached)
+        while events is not None:
             for event in _missing(events, reached):
                 reached = event.number
                 yield event
                 if event.is_end:
                     return
             events = await _next_events(ctx, turn_id, news, reached)
-            if not events and not await _exists(ctx, turn_id):
-                return
 
 
 async def read(ctx: AppContext, turn_id: TurnId, *, after: int = 0) -> list[TurnEvent]:
@@ -125,17 +123,26 @@ async def _next_events(
     turn_id: TurnId,
     news: asyncio.Queue[Sequence[TurnEvent]],
     reached: int,
-) -> Sequence[TurnEvent]:
-    """Wait for news; return it, or what the log has where the news leaves a gap or says nothing."""
+) -> Sequence[TurnEvent] | None:
+    """Wait for news; return it, or what the log has where the news has a gap or says nothing."""
     try:
         events = await asyncio.wait_for(news.get(), LOOK_AGAIN_SECONDS)
     except TimeoutError:
         events = ()
     if events and events[0].number - events[0].width <= reached:
         return events
-    return await read(ctx, turn_id, after=reached)
+    return await _catch_up(ctx, turn_id, reached)
 
 
-async def _exists(ctx: AppContext, turn_id: TurnId) -> bool:
+async def _catch_up(ctx: AppContext, turn_id: TurnId, reached: int) -> list[TurnEvent] | None:
+    """Return what the log has after `reached`; None when nothing is there and nothing will come."""
+    # Asked before the log is read: the end of a turn that ends in between is found there.
+    is_running = await _is_running(ctx, turn_id)
+    events = await read(ctx, turn_id, after=reached)
+    return events if events or is_running else None
+
+
+async def _is_running(ctx: AppContext, turn_id: TurnId) -> bool:
+    query = select(col(Turn.status)).where(col(Turn.id) == turn_id)
     async with reading(ctx.engine) as session:
-        return await session.get(Turn, turn_id) is not None
+        return (await session.execute(query)).scalar_one_or_none() == "running"

@@ -113,7 +113,7 @@ async def ctx(
     engine = open_engine(settings.database)
     writer = GroupWriter(settings.database)
     cheap = PasswordHasher(memory_kib=64, rounds=1)
-    yield AppContext(
+    ctx = AppContext(
         settings=settings,
         engine=engine,
         writer=writer,
@@ -122,6 +122,8 @@ async def ctx(
         billing=gateway,
         identity=LocalIdentity(engine, cheap, mailer),
     )
+    yield ctx
+    await ctx.running_turns.interrupt()
     await writer.close()
     await engine.dispose()
 

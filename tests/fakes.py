@@ -1,7 +1,7 @@
 """Fakes for the three ports, and nothing else: hand-written, deterministic, in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from chat_platform.clock import now_ms
@@ -46,7 +46,9 @@ class FakeRuntime:
             self.agents[account_id] = AgentId(f"agent-{account_id}{again}")
         return AgentState(self.agents[account_id], "demo-chat", now_ms())
 
-    async def run(self, agent_id: AgentId, text: str, *, note: str = "") -> AsyncIterator[RunEvent]:
+    async def run(
+        self, agent_id: AgentId, text: str, *, note: str = ""
+    ) -> AsyncGenerator[RunEvent, None]:
         await self.check()
         self.posted.append((agent_id, text, note))
         events = self.script.pop(0) if self.script else [TextPiece(f"You said: {text}")]
@@ -64,7 +66,7 @@ class FakeRuntime:
         while not gate.is_set() and agent_id not in self.cancelled:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
-    async def resume(self, agent_id: AgentId, run_id: str) -> AsyncIterator[RunEvent]:
+    async def resume(self, agent_id: AgentId, run_id: str) -> AsyncGenerator[RunEvent, None]:
         raise Unavailable("This runtime keeps no runs.")
         yield  # pragma: no cover
 

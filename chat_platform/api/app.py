@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from chat_platform.api import admin, agents, auth, health, memory, sessions, users
+from chat_platform.api import admin, agents, auth, chat, health, history, memory, sessions, users
 from chat_platform.api.openapi import describe_problems, problem_responses
 from chat_platform.api.problems import add_problem_handlers, refusal
 from chat_platform.doors import AllowedOrigins, ApiHeaders, BodyLimit
@@ -14,6 +14,8 @@ ROUTERS = (
     auth.router,
     sessions.router,
     users.router,
+    chat.router,
+    history.router,
     admin.router,
     agents.router,
     memory.router,

@@ -1,0 +1,57 @@
+"""Tells the agent what it did not keep: the runtime drops runs that failed or were stopped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlmodel import col, select
+
+from chat_platform.context import AppContext
+from chat_platform.db import reading
+from chat_platform.ids import AccountId, TurnId
+from chat_platform.models import Message, Turn
+
+MAX_TURNS = 3
+MAX_CHARACTERS = 500
+"""Of each quoted message: the note reminds, it does not repeat a long text at the person's cost."""
+
+_OPENING = (
+    "Note from the platform, not from the person: these earlier exchanges broke off, so your own"
+    " history lacks them. The person can still see them."
+)
+
+
+@dataclass(frozen=True)
+class Note:
+    """`text` is empty when there is nothing to tell; `told` are the turns that it speaks of."""
+
+    text: str
+    told: Sequence[TurnId]
+
+
+async def note_for(ctx: AppContext, account_id: AccountId) -> Note:
+    """Return what the account's agent should know of its last broken-off turns."""
+    lost = (
+        select(Turn)
+        .where(
+            col(Turn.account_id) == account_id,
+            ~col(Turn.is_known_to_agent),
+            col(Turn.status) != "running",
+        )
+        .order_by(col(Turn.created_at_ms).desc())
+    )
+    async with reading(ctx.engine) as session:
+        turns = (await session.exec(lost)).all()
+        if not turns:
+            return Note("", ())
+        shown = [turn.id for turn in turns[:MAX_TURNS]]
+        of_them = select(Message).where(col(Message.turn_id).in_(shown))
+        messages = (await session.exec(of_them.order_by(col(Message.position)))).all()
+    lines = [_OPENING, *(_quote(message) for message in messages)]
+    return Note("\n".join(lines), [TurnId(turn.id) for turn in turns])
+
+
+def _quote(message: Message) -> str:
+    text = message.content
+    if len(text) > MAX_CHARACTERS:
+        text = f"{text[:MAX_CHARACTERS]}…"
+    return f"The person wrote: {text}" if message.role == "user" else f"You began to answer: {text}"
