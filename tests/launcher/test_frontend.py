@@ -48,6 +48,28 @@ def test_compiled_python_does_not_make_the_pages_stale(project: Path):
     assert frontend.is_built(project)
 
 
+def test_a_lock_that_was_only_put_in_another_order_stays_as_it_was(tmp_path: Path):
+    lock = tmp_path / "package.json"
+    lock.write_text('{"a": 1, "b": 2}')
+
+    with frontend._same_order(lock):
+        lock.write_text('{"b": 2, "a": 1}')
+    with frontend._same_order(tmp_path / "none.json"):
+        pass
+
+    assert lock.read_text() == '{"a": 1, "b": 2}'
+
+
+def test_a_lock_with_other_versions_is_kept(tmp_path: Path):
+    lock = tmp_path / "package.json"
+    lock.write_text('{"a": 1}')
+
+    with frontend._same_order(lock):
+        lock.write_text('{"a": 2}')
+
+    assert lock.read_text() == '{"a": 2}'
+
+
 def test_the_pages_talk_to_the_address_they_came_from():
     built = "var e={PING:`http://localhost:8000/ping`,EVENT:`ws://localhost:8000/_event`}"
 
