@@ -6,15 +6,17 @@ import structlog
 from sqlalchemy import or_, update
 from sqlmodel import col, select
 
-from chat_platform import audit
+from chat_platform import audit, budgets
 from chat_platform.accounts import find_by_email, load_account
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.db import reading, transaction
-from chat_platform.errors import Conflict, NotFound, PlatformError
+from chat_platform.errors import Conflict, FieldError, Invalid, NotFound, PlatformError
 from chat_platform.ids import AccountId
 from chat_platform.models import Account
+from chat_platform.money import to_usd_text
 from chat_platform.password_change import end_every_credential
+from chat_platform.periods import is_period
 
 log = structlog.get_logger()
 
@@ -76,6 +78,32 @@ async def _tell_billing(ctx: AppContext, account_id: AccountId, *, is_blocked: b
         await ctx.billing.set_blocked(account_id, is_blocked=is_blocked)
     except PlatformError as exc:
         log.warning("account.billing_not_told", account_id=account_id, code=exc.code)
+
+
+async def set_budget(
+    ctx: AppContext,
+    actor: Account,
+    account_id: AccountId,
+    *,
+    limit_nano_usd: int | None,
+    period: str | None,
+) -> None:
+    """Change an account's budget at once; what is None stays. Raises NotFound, Invalid."""
+    if period is not None and not is_period(period):
+        words = "It must look like 30d, 12h or 1mo."
+        raise Invalid(words, code="bad_period", fields=(FieldError("budget_period", words),))
+    async with transaction(ctx.engine) as session:
+        await load_account(session, account_id)
+        limit = {} if limit_nano_usd is None else {"limit_usd": to_usd_text(limit_nano_usd)}
+        detail = limit | ({} if period is None else {"period": period})
+        audit.record(
+            session,
+            actor_id=actor.id,
+            action="account.budget_set",
+            subject_id=account_id,
+            detail=detail,
+        )
+    await budgets.set_limit(ctx, account_id, limit_nano_usd=limit_nano_usd, period=period)
 
 
 async def make_admin(ctx: AppContext, email: str) -> Account:

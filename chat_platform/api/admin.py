@@ -1,20 +1,25 @@
 """The administrators' API; to everybody else these doors do not exist (404)."""
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, StringConstraints
 
-from chat_platform import admin, audit
+from chat_platform import admin, audit, usage
 from chat_platform.accounts import get_account
 from chat_platform.api.deps import AdminCaller, Ctx
 from chat_platform.api.fields import Line, RowId
+from chat_platform.api.usage import Asked, Budget, Usage, budget_view, usage_view
+from chat_platform.budgets import BudgetView, budget_of
 from chat_platform.clock import to_rfc3339
 from chat_platform.ids import AccountId
 from chat_platform.models import Account, AuditEntry
+from chat_platform.money import to_nano_usd
 
 router = APIRouter(prefix="/admin", tags=["administrators"])
 
+Money = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=9)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 
 
@@ -24,6 +29,7 @@ class AccountView(BaseModel):
     name: str
     role: Literal["person", "admin"]
     is_disabled: bool
+    budget: Budget
     created_at: str
     last_active_at: str | None
 
@@ -38,6 +44,9 @@ class AccountChange(BaseModel):
     """What is left out or null stays as it is."""
 
     disabled: bool | None = None
+    budget_usd: Money | None = None
+    budget_period: Annotated[str, StringConstraints(max_length=10)] | None = None
+    """`30d`, `12h` or `1mo`."""
 
 
 class AuditView(BaseModel):
@@ -62,7 +71,10 @@ async def list_accounts(
     """Accounts whose address or name contains `q`, newest first."""
     page = await admin.list_accounts(ctx, words=q, limit=limit, before=before)
     return AccountList(
-        accounts=[_account_view(account) for account in page.accounts],
+        accounts=[
+            _account_view(account, await budget_of(ctx, AccountId(account.id)))
+            for account in page.accounts
+        ],
         has_more=page.next_before is not None,
         next_before=page.next_before,
     )
@@ -75,9 +87,26 @@ async def change_account(
     """Disable an account, which ends all its credentials at once, or enable it again."""
     subject = AccountId(account_id)
     account = await get_account(ctx, subject)
+    if body.budget_usd is not None or body.budget_period is not None:
+        limit = None if body.budget_usd is None else to_nano_usd(body.budget_usd)
+        await admin.set_budget(
+            ctx, caller.account, subject, limit_nano_usd=limit, period=body.budget_period
+        )
     if body.disabled is not None:
         account = await admin.set_disabled(ctx, caller.account, subject, is_disabled=body.disabled)
-    return _account_view(account)
+    return _account_view(account, await budget_of(ctx, subject))
+
+
+@router.get("/accounts/{account_id}/usage")
+async def read_usage(
+    ctx: Ctx, caller: AdminCaller, account_id: RowId, asked: Annotated[Asked, Query()]
+) -> Usage:
+    """What this account used: amounts only, never what was said."""
+    subject = AccountId(account_id)
+    await get_account(ctx, subject)
+    start_ms, end_ms = asked.times()
+    report = await usage.report(ctx, subject, start_ms=start_ms, end_ms=end_ms, zone=asked.zone)
+    return usage_view(report)
 
 
 @router.get("/audit")
@@ -96,11 +125,12 @@ async def read_audit(
     )
 
 
-def _account_view(account: Account) -> AccountView:
+def _account_view(account: Account, budget: BudgetView) -> AccountView:
     last_active = account.last_active_at_ms
     return AccountView(
         **account.model_dump(include={"id", "email", "name", "role"}),
         is_disabled=account.disabled_at_ms is not None,
+        budget=budget_view(budget),
         created_at=to_rfc3339(account.created_at_ms),
         last_active_at=None if last_active is None else to_rfc3339(last_active),
     )

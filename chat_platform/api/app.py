@@ -2,7 +2,18 @@
 
 from fastapi import FastAPI
 
-from chat_platform.api import admin, agents, auth, chat, health, history, memory, sessions, users
+from chat_platform.api import (
+    admin,
+    agents,
+    auth,
+    chat,
+    health,
+    history,
+    memory,
+    sessions,
+    usage,
+    users,
+)
 from chat_platform.api.openapi import describe_problems, problem_responses
 from chat_platform.api.problems import add_problem_handlers, refusal
 from chat_platform.doors import AllowedOrigins, ApiHeaders, BodyLimit
@@ -14,6 +25,7 @@ ROUTERS = (
     auth.router,
     sessions.router,
     users.router,
+    usage.router,
     chat.router,
     history.router,
     admin.router,
