@@ -13,6 +13,7 @@ from chat_platform.context import AppContext, app_context, set_app_context
 from chat_platform.doors import KnownHosts, TrustedProxies
 from chat_platform.front_door import FrontDoor
 from chat_platform.logs import set_up_logging
+from chat_platform.orderly_stop import drain_on_sigterm
 from chat_platform.pages import add_pages, head
 from chat_platform.pages.language import PAGES_LANGUAGE
 from chat_platform.settings import Settings, load_settings
@@ -45,6 +46,7 @@ async def lifespan() -> AsyncIterator[None]:
     set_up_logging(settings)
     async with open_context(settings) as ctx:
         serve(ctx)
+        drain_on_sigterm(ctx)
         try:
             yield
         finally:

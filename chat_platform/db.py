@@ -70,7 +70,9 @@ def insert_if_absent(connection: Connection, row: SQLModel) -> bool:
     """Insert the row; False, and nothing happens, when a unique index already has its like."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(type(row)).values(row.model_dump()).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    # Otherwise the driver's count of inserted rows is lost on Postgres.
+    counted = statement.execution_options(preserve_rowcount=True)
+    return connection.execute(counted).rowcount == 1
 
 
 def sync_url(url: str) -> str:

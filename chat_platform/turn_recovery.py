@@ -5,14 +5,16 @@ are resumed where the runtime can, and else end as `interrupted` with the text t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import structlog
 from sqlalchemy import select, update
 from sqlmodel import col
 
 from chat_platform import agents, ledger, turn_lock, turn_log
+from chat_platform.background import Routine, running
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.db import reading
@@ -33,17 +35,13 @@ CLOSE_SECONDS = 5.0
 @asynccontextmanager
 async def kept_turns(ctx: AppContext) -> AsyncIterator[None]:
     """Look after turns while the process serves; end or hand over what still runs afterwards."""
-    tasks = [
-        asyncio.create_task(_repeat(renew_leases, ctx, turn_lock.RENEW_SECONDS)),
-        asyncio.create_task(_repeat(recover_turns, ctx, LOOK_SECONDS)),
-    ]
-    try:
-        yield
-    finally:
-        await drain(ctx, grace_seconds=0)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    renewing = Routine("renew_turns", turn_lock.RENEW_SECONDS, partial(renew_leases, ctx))
+    recovering = Routine("recover_turns", LOOK_SECONDS, partial(recover_turns, ctx))
+    async with running(renewing, recovering):
+        try:
+            yield
+        finally:
+            await drain(ctx, grace_seconds=0)
 
 
 async def drain(ctx: AppContext, *, grace_seconds: float) -> None:
@@ -126,15 +124,3 @@ async def _interrupt(ctx: AppContext, turn: Turn, _stop: asyncio.Event) -> None:
     turn_id = TurnId(turn.id)
     await ledger.wait_until_closed(ctx, turn_id, timeout_seconds=CLOSE_SECONDS)
     await end_turn(ctx, turn_id, TurnEnd("failed", INTERRUPTED))
-
-
-async def _repeat(
-    work: Callable[[AppContext], Awaitable[None]], ctx: AppContext, seconds: float
-) -> None:
-    """Do the work now and every so often. A failure, as of the database, passes: it is retried."""
-    while True:
-        try:
-            await work(ctx)
-        except Exception as error:
-            log.error("turn.upkeep_failed", work=work.__name__, exc_info=error)
-        await asyncio.sleep(seconds)

@@ -30,6 +30,8 @@ from chat_platform.settings import Settings
 from chat_platform.smtp_mailer import SmtpMailer
 from chat_platform.supabase_identity import TIMEOUT_SECONDS, SupabaseIdentity
 from chat_platform.supabase_tokens import SupabaseTokens
+from chat_platform.turn_recovery import kept_turns
+from chat_platform.turn_relay import relayed_turns
 
 
 @asynccontextmanager
@@ -52,6 +54,8 @@ async def open_context(settings: Settings) -> AsyncIterator[AppContext]:
             limits=RateLimits(settings.redis_url.get_secret_value()),
         )
         await stack.enter_async_context(running(*_routines(ctx)))
+        await stack.enter_async_context(relayed_turns(ctx))
+        await stack.enter_async_context(kept_turns(ctx))
         yield ctx
 
 

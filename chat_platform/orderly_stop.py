@@ -1,0 +1,49 @@
+"""Stops the server in order: on SIGTERM turns may finish first, then the web server stops.
+
+The web server stops serving at once when it is told to, but running turns need it: their agents
+call models through our proxy. So SIGTERM is ours, and the web server hears SIGINT afterwards.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+
+import structlog
+
+from chat_platform.context import AppContext
+from chat_platform.turn_recovery import drain
+
+log = structlog.get_logger()
+
+GRACE_SECONDS = 15.0
+"""How long running turns may go on; below the time after which whoever stops us kills us."""
+
+
+def drain_on_sigterm(ctx: AppContext) -> None:
+    """Take SIGTERM over. A second one stops at once. Call it when the web server is set up."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop = asyncio.get_running_loop()
+    stops: list[asyncio.Task[None]] = []
+
+    def begin() -> None:
+        if stops:
+            _stop_serving()
+        else:
+            stops.append(loop.create_task(_drain_then_stop(ctx)))
+
+    loop.add_signal_handler(signal.SIGTERM, begin)
+
+
+async def _drain_then_stop(ctx: AppContext) -> None:
+    log.info("server.draining", turns=len(ctx.running_turns.ids))
+    try:
+        await drain(ctx, grace_seconds=GRACE_SECONDS)
+    finally:
+        _stop_serving()
+
+
+def _stop_serving() -> None:
+    # Both granian and uvicorn end in order on SIGINT.
+    os.kill(os.getpid(), signal.SIGINT)
