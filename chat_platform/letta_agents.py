@@ -11,7 +11,13 @@ from datetime import datetime
 
 import httpx
 import structlog
-from letta_client import AsyncLetta, AsyncStream, ConflictError, NotFoundError
+from letta_client import (
+    AsyncLetta,
+    AsyncStream,
+    ConflictError,
+    DefaultAsyncHttpxClient,
+    NotFoundError,
+)
 from letta_client.types import AgentState as LettaAgent
 from letta_client.types import MessageCreateParam
 from letta_client.types.agents import LettaStreamingResponse
@@ -34,6 +40,10 @@ _RETRY_REPAIR_SECONDS = 60
 # Letta pings every 20 s while the model is silent; longer silence means that Letta is gone.
 _TIMEOUT = httpx.Timeout(connect=5, read=90, write=30, pool=10)
 
+# A connection each: Letta closes one right after a complete 500, without saying so, and a message
+# posted on it meanwhile would fail.
+_LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
+
 
 def open_letta(settings: Settings) -> AsyncLetta:
     """Return the client that both adapters share. Retries are off: they post messages twice."""
@@ -41,7 +51,7 @@ def open_letta(settings: Settings) -> AsyncLetta:
         base_url=settings.letta_base_url,
         api_key=settings.letta_api_token.get_secret_value() or None,
         max_retries=0,
-        timeout=_TIMEOUT,
+        http_client=DefaultAsyncHttpxClient(timeout=_TIMEOUT, limits=_LIMITS),
     )
 
 

@@ -19,14 +19,17 @@ from chat_platform.errors import (
     UpstreamFailed,
 )
 
+# What Letta says of an id: unknown, of another agent, or none at all.
+_MISSING = (404, 400, 422)
+
 
 @contextmanager
 def translated(missing: str | None = None) -> Iterator[None]:
-    """Raise platform errors for Letta's; `missing` are the words for a 404, if one is expected."""
+    """Raise platform errors for Letta's; `missing` are the words for an id that it refuses."""
     try:
         yield
     except APIStatusError as exc:
-        if exc.status_code == 404 and missing:
+        if missing and exc.status_code in _MISSING:
             raise NotFound(missing) from exc
         raise _status_error(exc) from exc
     except (APIConnectionError, LettaError, httpx.HTTPError, httpx.StreamError) as exc:

@@ -29,9 +29,8 @@ async def passage_page(
 ) -> list[StoredPassage]:
     """Return passages newest first, older than `before`."""
     # Raw: every passage carries a vector of 4096 numbers, which the client would build objects of.
-    # Newest first, Letta's `after` is the cursor that goes back in time.
     answer = await client.agents.passages.with_raw_response.list(
-        agent_id, limit=limit, ascending=False, after=before or omit
+        agent_id, limit=limit, ascending=False, before=before or omit
     )
     return [_stored(passage) for passage in orjson.loads(await answer.read())]
 

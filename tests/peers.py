@@ -25,6 +25,8 @@ import pytest
 
 from chat_platform.billing_keys import derive_key, derive_subkey
 from chat_platform.ids import AccountId
+from chat_platform.launcher.letta.peer import DATABASE
+from chat_platform.launcher.postgres import ROLE
 
 _START_SECONDS = 280
 _ENVIRONMENTS = Path(__file__).parent.parent / ".data" / "env"
@@ -36,6 +38,7 @@ class Peers:
 
     letta_url: str
     letta_token: str
+    letta_database_url: str
     letta_global_key: str
     """What Letta sends to the agents' endpoints."""
     litellm_url: str
@@ -110,6 +113,10 @@ def _read(folder: Path) -> Peers:
     return Peers(
         letta_url=peers["letta"]["url"],
         letta_token=secrets["LETTA_API_TOKEN"],
+        letta_database_url=(
+            f"postgresql://{ROLE}:{secrets['LETTA_DATABASE_PASSWORD']}"
+            f"@{peers['postgres']['url']}/{DATABASE}"
+        ),
         letta_global_key=secrets["LETTA_GLOBAL_API_KEY"],
         litellm_url=peers["litellm"]["url"],
         litellm_master_key=secrets["LITELLM_MASTER_KEY"],

@@ -1,6 +1,5 @@
 """A real Letta, with a scripted model where our proxy would be."""
 
-import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from chat_platform.letta_agents import LettaRuntime, open_letta
 from chat_platform.letta_memory import LettaMemory
 from chat_platform.settings import Settings
 from tests.contract.scripted_model import ScriptedModel, serve
+from tests.peers import Peers
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,9 @@ class LettaServer:
 
 
 @pytest.fixture(scope="session")
-def letta() -> LettaServer:
-    if "TEST_LETTA_URL" not in os.environ:
-        pytest.skip("no Letta")
+def letta(embedded_peers: Peers) -> LettaServer:
     return LettaServer(
-        os.environ["TEST_LETTA_URL"], "letta-secret", os.environ["TEST_LETTA_DATABASE"]
+        embedded_peers.letta_url, embedded_peers.letta_token, embedded_peers.letta_database_url
     )
 
 
@@ -57,26 +55,26 @@ def letta_settings(letta: LettaServer, model: ScriptedModel) -> Settings:
 
 
 @pytest.fixture
-async def client(letta_settings: Settings) -> AsyncIterator[AsyncLetta]:
+async def letta_client(letta_settings: Settings) -> AsyncIterator[AsyncLetta]:
     async with open_letta(letta_settings) as client:
         yield client
 
 
 @pytest.fixture
-def agents(client: AsyncLetta, letta_settings: Settings) -> LettaRuntime:
-    return LettaRuntime(client, letta_settings)
+def agents(letta_client: AsyncLetta, letta_settings: Settings) -> LettaRuntime:
+    return LettaRuntime(letta_client, letta_settings)
 
 
 @pytest.fixture
-def memories(client: AsyncLetta) -> LettaMemory:
-    return LettaMemory(client)
+def memories(letta_client: AsyncLetta) -> LettaMemory:
+    return LettaMemory(letta_client)
 
 
 @pytest.fixture
-def alice() -> AccountId:
+def alice_id() -> AccountId:
     return AccountId(new_id())
 
 
 @pytest.fixture
-def bob() -> AccountId:
+def bob_id() -> AccountId:
     return AccountId(new_id())

@@ -29,8 +29,8 @@ pytestmark = pytest.mark.chain
 
 
 @pytest.fixture
-async def agent(agents: LettaRuntime, alice: AccountId) -> AgentId:
-    return (await agents.ensure_agent(alice, None, person_name="Alice")).agent_id
+async def agent(agents: LettaRuntime, alice_id: AccountId) -> AgentId:
+    return (await agents.ensure_agent(alice_id, None, person_name="Alice")).agent_id
 
 
 async def events_of(agents: LettaRuntime, agent: AgentId, text: str, note: str = ""):
@@ -220,13 +220,13 @@ async def test_cancelling_an_idle_agent_does_nothing(agents: LettaRuntime, agent
 
 
 async def test_an_agent_that_is_gone_is_unavailable_and_made_again(
-    agents: LettaRuntime, alice: AccountId, agent: AgentId, model: ScriptedModel
+    agents: LettaRuntime, alice_id: AccountId, agent: AgentId, model: ScriptedModel
 ):
     await agents.delete_agent(agent)
 
     with pytest.raises(Unavailable) as failed:
         await events_of(agents, agent, "Hello")
-    again = await agents.ensure_agent(alice, agent, person_name="Alice")
+    again = await agents.ensure_agent(alice_id, agent, person_name="Alice")
 
     assert failed.value.code == "agent_unavailable"
     assert again.agent_id != agent

@@ -96,7 +96,8 @@ def _environment(settings: Settings, places: Places, database_url: str) -> dict[
         "OPENAI_BASE_URL": _NOWHERE,
         "LETTA_DISABLE_TRACING": "true",
         "LETTA_LOGGING_LOG_LEVEL": "ERROR",
-        "LETTA_TELEMETRY_PROVIDER_TRACE_PG_METADATA_ONLY": "true",
+        # No record of model calls in Letta: they would outlive the agents that are deleted.
+        "LETTA_TELEMETRY_PROVIDER_TRACE_BACKEND": "",
     }
 
 
