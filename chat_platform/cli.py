@@ -11,12 +11,13 @@ import typer
 
 from chat_platform import db
 from chat_platform.launcher import up as launcher
+from chat_platform.launcher.doctor import examine
 from chat_platform.launcher.failures import LaunchFailed
 from chat_platform.launcher.places import places_of
 from chat_platform.launcher.status import read_status, status_lines
 from chat_platform.settings import SettingsError, load_settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 
 
 @app.callback()
@@ -60,6 +61,15 @@ def status(
     raise typer.Exit(0 if found["state"] == "ready" else 1)
 
 
+@app.command()
+def doctor() -> None:
+    """Examine the installation and say what to do; the exit code is 1 when something is wrong."""
+    with _failures_in_words():
+        findings = asyncio.run(examine(load_settings()))
+    print("\n".join(finding.line() for finding in findings))
+    raise typer.Exit(1 if any(finding.verdict == "wrong" for finding in findings) else 0)
+
+
 @contextmanager
 def _failures_in_words() -> Iterator[None]:
     """Tell what went wrong and the way out, without a traceback, and exit with 1."""
@@ -69,6 +79,8 @@ def _failures_in_words() -> Iterator[None]:
         _fail(*exc.problems)
     except LaunchFailed as exc:
         _fail(exc.message, exc.way_out)
+    except OSError as exc:
+        _fail(f"{exc.strerror}: {exc.filename}", "Check the disk, and that DATA_DIR is yours.")
 
 
 def _fail(*lines: str) -> None:

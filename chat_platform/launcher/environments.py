@@ -43,10 +43,10 @@ class Environment:
 async def make_environment(environment: Environment, places: Places) -> None:
     """Install what the requirements pin, once. Raises LaunchFailed."""
     folder = environment.folder(places)
-    check_disk_space(places.environments)
     async with installing(environment.name, places):
         if environment.is_made(places):
             return
+        check_disk_space(places.environments)
         shutil.rmtree(folder, ignore_errors=True)
         await run_uv(
             f"install-{environment.name}", places, "venv", "-q", "-p", sys.executable, folder
@@ -105,13 +105,13 @@ async def run_to_end(program: Program, places: Places) -> None:
         )
 
 
-def check_disk_space(folder: Path) -> None:
+def check_disk_space(folder: Path, *, needed_bytes: int = _NEEDED_BYTES) -> None:
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(existing).free
-    if free < _NEEDED_BYTES:
+    if free < needed_bytes:
         raise LaunchFailed(
             f"Only {free / 1e9:.1f} GB are free at {existing}; the peers need"
-            f" {_NEEDED_BYTES / 1e9:.1f} GB.",
+            f" {needed_bytes / 1e9:.1f} GB.",
             way_out="Free some, or set CHAT_PLATFORM_ENV_DIR to a folder on a larger disk.",
         )
 

@@ -180,11 +180,11 @@ def _stop_event() -> asyncio.Event:
 
 @contextmanager
 def _launch_failed_alone() -> Iterator[None]:
-    """Let the first LaunchFailed of a group of tasks out of its group."""
+    """Let the first failure that can be put in words out of its group of tasks."""
     try:
         yield
     except BaseExceptionGroup as group:
-        failed = group.subgroup(LaunchFailed)
+        failed = group.subgroup((LaunchFailed, OSError))
         while isinstance(failed, BaseExceptionGroup):
             failed = failed.exceptions[0]
         if failed is None:
