@@ -16,12 +16,13 @@ from chat_platform.logs import set_up_logging
 from chat_platform.orderly_stop import drain_on_sigterm
 from chat_platform.pages import add_pages, head
 from chat_platform.pages.language import PAGES_LANGUAGE
+from chat_platform.proxy.app import create_proxy
 from chat_platform.settings import Settings, load_settings
 from chat_platform.state.toasts import answer_exception
 from chat_platform.wiring import open_context
 
 api = create_api()
-proxy = api
+proxy = create_proxy()
 
 
 def with_doors(reflex: ASGIApp) -> ASGIApp:
@@ -44,7 +45,7 @@ def serve(ctx: AppContext | None) -> None:
 async def lifespan() -> AsyncIterator[None]:
     settings = load_settings()
     set_up_logging(settings)
-    async with open_context(settings) as ctx:
+    async with open_context(settings) as ctx, proxy.serving(ctx):
         serve(ctx)
         drain_on_sigterm(ctx)
         try:

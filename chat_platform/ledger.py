@@ -22,6 +22,7 @@ from chat_platform.ledger_rows import (
     Opened,
     Refused,
     Settlement,
+    Tokens,
 )
 from chat_platform.ledger_writes import book
 from chat_platform.models import ModelCall, Turn
@@ -66,12 +67,43 @@ async def open_call(ctx: AppContext, intent: Intent) -> Opened | Refused:
     """
     give_up_at = time.monotonic() + ALONE_WAIT_SECONDS
     while True:
-        opened = await asyncio.shield(ctx.writer.put(book, intent))
-        assert not isinstance(opened, bool)
+        opened = await _commit_intent(ctx, intent)
         is_busy = isinstance(opened, Refused) and opened.reason == "busy"
         if not is_busy or time.monotonic() > give_up_at:
             return opened
         await asyncio.sleep(_ALONE_POLL_SECONDS)
+
+
+async def _commit_intent(ctx: AppContext, intent: Intent) -> Opened | Refused:
+    committing = ctx.writer.put(book, intent)
+    try:
+        opened = await asyncio.shield(committing)
+    except asyncio.CancelledError:
+        committing.add_done_callback(lambda done: _close_unsent(ctx, intent, done))
+        raise
+    assert not isinstance(opened, bool)
+    return opened
+
+
+def _close_unsent(
+    ctx: AppContext, intent: Intent, committing: asyncio.Future[Opened | Refused | bool]
+) -> None:
+    """Close a call that was cancelled between its intent and its sending."""
+    if committing.cancelled() or not isinstance(committing.result(), Opened):
+        return
+    settle_call(
+        ctx,
+        Settlement(
+            call_id=intent.call_id,
+            account_id=intent.account_id,
+            state="cancelled",
+            tokens=Tokens(),
+            cost_nano_usd=0,
+            cost_source="estimated",
+            total_ms=0,
+            error_code="never_sent",
+        ),
+    )
 
 
 def settle_call(ctx: AppContext, settlement: Settlement) -> asyncio.Future[Opened | Refused | bool]:

@@ -20,12 +20,12 @@ class OpenCall:
     account_id: AccountId
     task: asyncio.Task[object]
     turn_id: TurnId | None = None
-    is_aborted: bool = False
+    abort_reason: str | None = None
 
-    def abort(self) -> None:
+    def abort(self, reason: str = "turn_cancelled") -> None:
         """End the call as cancelled; its task books what was used until now."""
-        if not self.is_aborted:
-            self.is_aborted = True
+        if self.abort_reason is None:
+            self.abort_reason = reason
             self.task.cancel()
 
 

@@ -1,1 +1,1 @@
-"""The LLM proxy: every model call of every agent passes here, metered and charged."""
+"""The LLM proxy under `/api/v1/llm-proxy`: every call of every agent passes here, and is paid."""

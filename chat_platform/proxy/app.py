@@ -1,0 +1,179 @@
+"""The proxy's door: routes, the agent server's key, bodies. Plain ASGI, as every call pays for it.
+
+POST /api/v1/llm-proxy/{agent_id}/chat/completions
+POST /api/v1/llm-proxy/{agent_id}/embeddings
+GET  /api/v1/llm-proxy/{agent_id}/test
+"""
+
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from typing import get_args
+
+import orjson
+import structlog
+from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from starlette.types import Receive, Scope, Send
+
+from chat_platform import budgets, ledger
+from chat_platform.context import AppContext
+from chat_platform.errors import PlatformError
+from chat_platform.ids import AgentId
+from chat_platform.proxy import problems
+from chat_platform.proxy.call_request import Endpoint, read_request
+from chat_platform.proxy.calls import Proxying, find_payer, make_call
+from chat_platform.proxy.problems import Problem
+from chat_platform.settings import Settings
+
+PREFIX = "/api/v1/llm-proxy/"
+
+KEEP_ALIVE_SECONDS = 4
+"""Less than the 5 s after which LiteLLM's server closes an idle connection under our feet."""
+
+_ENDPOINTS: dict[str, Endpoint] = {name: name for name in get_args(Endpoint)}
+
+log = structlog.get_logger()
+
+
+class ModelProxy:
+    """The proxy as an ASGI application; it answers while `serving` is open."""
+
+    def __init__(self) -> None:
+        self._state: Proxying | None = None
+
+    @asynccontextmanager
+    async def serving(self, ctx: AppContext) -> AsyncIterator[None]:
+        """Serve calls with this context's database and gateway."""
+        settings = ctx.settings
+        models = frozenset((settings.model_for_chat, settings.model_for_embeddings))
+        async with _client(settings) as client:
+            self._state = Proxying(ctx, client, ledger.terms(settings), models)
+            try:
+                yield
+            finally:
+                self._state = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        except Problem as problem:
+            await _send_problem(send, problem)
+        except PlatformError as error:
+            await _send_problem(send, problems.of_platform_error(error))
+        except Exception:
+            log.exception("proxy.failed", path=scope["path"])
+            await _send_problem(send, problems.internal_error())
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state = self._state
+        if state is None:
+            raise problems.starting()
+        _check_caller(state.ctx.settings, scope)
+        agent_id, _, rest = scope["path"].removeprefix(PREFIX).partition("/")
+        if rest == "test":
+            _check_method(scope, "GET")
+            await _test(state, AgentId(agent_id), send)
+            return
+        endpoint = _ENDPOINTS.get(rest)
+        if endpoint is None:
+            raise problems.unknown_path()
+        _check_method(scope, "POST")
+        body = await _read_body(scope, receive, state.ctx.settings.proxy_max_body_bytes)
+        request = read_request(endpoint, body)
+        await make_call(state, AgentId(agent_id), request, receive, send)
+
+
+def create_proxy() -> ModelProxy:
+    return ModelProxy()
+
+
+def _client(settings: Settings) -> ClientSession:
+    """Return the client of the model calls: the fastest that closes upstream on a cancel."""
+    connect = settings.proxy_connect_timeout_seconds
+    return ClientSession(
+        settings.litellm_base_url or "http://litellm.invalid",
+        connector=TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
+        timeout=ClientTimeout(total=None, sock_connect=connect),
+        auto_decompress=False,
+        cookie_jar=DummyCookieJar(),
+        skip_auto_headers=("User-Agent", "Accept"),
+    )
+
+
+def _check_caller(settings: Settings, scope: Scope) -> None:
+    """Raise Problem 401 for a caller without the agent server's key, or from elsewhere."""
+    networks = settings.proxy_networks
+    if networks:
+        address = (scope.get("client") or ("",))[0]
+        if not _is_within(address, networks):
+            raise problems.wrong_key()
+    known = settings.letta_global_api_key.get_secret_value().encode()
+    given = _header(scope, b"authorization").removeprefix(b"Bearer ")
+    if not known or not hmac.compare_digest(given, known):
+        raise problems.wrong_key()
+
+
+def _is_within(address: str, networks: tuple) -> bool:
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return False
+    return any(ip in network for network in networks)
+
+
+def _check_method(scope: Scope, method: str) -> None:
+    if scope["method"] != method:
+        raise problems.wrong_method()
+
+
+async def _read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
+    """Return the whole body. Raises Problem 413 before a body over the limit is read."""
+    declared = _header(scope, b"content-length")
+    if declared.isdigit() and int(declared) > limit_bytes:
+        raise problems.too_large(limit_bytes)
+    pieces: list[bytes] = []
+    length, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise problems.caller_gone()
+        pieces.append(message.get("body", b""))
+        length += len(pieces[-1])
+        if length > limit_bytes:
+            raise problems.too_large(limit_bytes)
+        more = message.get("more_body", False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def _test(state: Proxying, agent_id: AgentId, send: Send) -> None:
+    """Say whether the agent's calls would be made. Nothing about its person, or the key."""
+    payer = await find_payer(state, agent_id)
+    await state.ctx.billing.check()
+    budget = await budgets.budget_of(state.ctx, payer.account_id)
+    facts = {
+        "agent_id": agent_id,
+        "status": "ok",
+        "billing": "ok",
+        "budget": "ok" if budget.remaining_nano_usd else "spent",
+    }
+    await _send_json(send, 200, [(b"content-type", b"application/json")], orjson.dumps(facts))
+
+
+async def _send_problem(send: Send, problem: Problem) -> None:
+    await _send_json(send, problem.status, problem.headers(), problem.body())
+
+
+async def _send_json(
+    send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    for key, value in scope["headers"]:
+        if key == name:
+            return value
+    return b""

@@ -1,0 +1,286 @@
+"""Sends one call on to LiteLLM, relays its answer as it comes, and books how it ended.
+
+Whatever happens - a failure, silence, the caller gone, the turn cancelled - the call is settled
+exactly once, before the last byte of its answer is sent.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import structlog
+from aiohttp import (
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ConnectionTimeoutError,
+)
+from starlette.types import Send
+
+from chat_platform import ledger
+from chat_platform.context import AppContext
+from chat_platform.ids import TurnId
+from chat_platform.ledger_rows import Settlement
+from chat_platform.open_calls import OpenCall
+from chat_platform.ports import ModelPrice
+from chat_platform.proxy import answers, metering, problems
+from chat_platform.proxy.call_request import CallRequest
+from chat_platform.proxy.metering import CALL_ID_HEADER, COST_HEADER, Metered
+from chat_platform.proxy.payers import Payer
+from chat_platform.proxy.problems import Problem
+from chat_platform.proxy.sse import StreamWatch
+
+log = structlog.get_logger()
+
+_Ending = Literal["settled", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class PaidCall:
+    """A call whose intent is committed: who pays, for what, at which price."""
+
+    call: OpenCall
+    request: CallRequest
+    payer: Payer
+    price: ModelPrice
+    turn_id: TurnId | None
+
+
+class Relay:
+    """One call's way to LiteLLM and back."""
+
+    def __init__(self, ctx: AppContext, client: ClientSession, paid: PaidCall, send: Send) -> None:
+        self._ctx = ctx
+        self._client = client
+        self._paid = paid
+        self._send = send
+        self._began_at = time.perf_counter()
+        self._first_byte_ms: int | None = None
+        self._upstream_status: int | None = None
+        self._gateway_call_id: str | None = None
+        self._watch: StreamWatch | None = None
+        self._has_begun = False
+        self._is_settled = False
+
+    async def run(self) -> bool:
+        """Relay the call; return whether it succeeded.
+
+        Raises Problem when it failed before anything was answered.
+        """
+        try:
+            return await self._exchange()
+        except asyncio.CancelledError:
+            return await self._end_cancelled()
+        except (ClientConnectorError, ConnectionTimeoutError):
+            return await self._fail(problems.unreachable(), metering.NOTHING)
+        except TimeoutError:
+            return await self._fail(problems.timed_out(), self._broken())
+        except ClientError:
+            return await self._fail(problems.broken_answer(), self._broken())
+        except Exception:
+            self._settle("failed", self._broken(), error_code="internal_error")
+            raise
+
+    async def _exchange(self) -> bool:
+        settings = self._ctx.settings
+        async with (
+            asyncio.timeout(settings.proxy_first_byte_timeout_seconds) as limit,
+            self._client.post(
+                f"/v1/{self._paid.request.endpoint}",
+                data=self._paid.request.body,
+                headers=_headers(self._paid),
+                allow_redirects=False,
+            ) as response,
+        ):
+            if _is_event_stream(response):
+                return await self._stream(response, limit)
+            return await self._whole(response)
+
+    async def _whole(self, response: ClientResponse) -> bool:
+        body = await response.read()
+        self._note_start(response)
+        if response.status >= 400:
+            return await self._pass_error(response, body)
+        answer = metering.read_answer(body)
+        usage = (answer or {}).get("usage")
+        metered = metering.of_answer(
+            self._paid.request,
+            self._paid.price,
+            usage if isinstance(usage, dict) else None,
+            header_cost=response.headers.get(COST_HEADER),
+        )
+        if answer is None or not _has_content(answer):
+            return await self._fail(problems.broken_answer(), metered)
+        self._settle("settled", metered, response_id=_text(answer.get("id")))
+        headers = answers.passed_headers(response.raw_headers)
+        await self._answer(response.status, headers, body)
+        return True
+
+    async def _pass_error(self, response: ClientResponse, body: bytes) -> bool:
+        metered = metering.of_refusal(response.headers.get(COST_HEADER))
+        self._settle("failed", metered, error_code=answers.error_type(body))
+        replaced = answers.replaced_error(response.status, body)
+        if replaced:
+            raise replaced
+        headers = answers.passed_headers(response.raw_headers)
+        await self._answer(response.status, headers, answers.without_keys(body))
+        return False
+
+    async def _stream(self, response: ClientResponse, limit: asyncio.Timeout) -> bool:
+        watch = StreamWatch(hides_usage=self._paid.request.hides_usage, clean=answers.without_keys)
+        self._watch = watch
+        silence = self._ctx.settings.proxy_silence_timeout_seconds
+        clock = asyncio.get_running_loop().time
+        while piece := await response.content.readany():
+            if not self._has_begun:
+                await self._begin_stream(response)
+            events = watch.feed(piece)
+            if events:
+                await self._send_body(events, more=True)
+            limit.reschedule(clock() + silence)
+        if not self._has_begun:
+            await self._begin_stream(response)
+        return await self._end_stream(watch)
+
+    async def _begin_stream(self, response: ClientResponse) -> None:
+        self._note_start(response)
+        self._has_begun = True
+        headers = answers.passed_headers(response.raw_headers)
+        await self._send(
+            {"type": "http.response.start", "status": response.status, "headers": headers}
+        )
+
+    async def _end_stream(self, watch: StreamWatch) -> bool:
+        rest = watch.end()
+        if watch.is_whole:
+            metered = metering.of_answer(self._paid.request, self._paid.price, watch.usage)
+            self._settle("settled", metered, response_id=watch.response_id)
+            await self._send_body(rest, more=False)
+            return True
+        code = "error_event" if watch.error else "broken_answer"
+        self._settle("failed", self._broken(), error_code=code)
+        # An error event of LiteLLM's own has told the caller already.
+        told = b"" if watch.error else _after(rest, problems.broken_answer().as_event())
+        await self._send_body(rest + told, more=False)
+        return False
+
+    async def _end_cancelled(self) -> bool:
+        call = self._paid.call
+        if call.abort_reason is None:
+            # The server itself is ending.
+            self._settle("cancelled", self._broken(), error_code="server_stopped")
+            raise asyncio.CancelledError
+        call.task.uncancel()
+        self._settle("cancelled", self._broken(), error_code=call.abort_reason)
+        if call.abort_reason == CALLER_GONE:
+            return False
+        return await self._tell(problems.turn_cancelled())
+
+    async def _fail(self, problem: Problem, metered: Metered) -> bool:
+        self._settle("failed", metered, error_code=problem.code)
+        return await self._tell(problem)
+
+    async def _tell(self, problem: Problem) -> bool:
+        """Tell the caller of a failure: in a stream that has begun as an event."""
+        if not self._has_begun:
+            raise problem
+        rest = self._watch.end() if self._watch else b""
+        await self._send_body(rest + _after(rest, problem.as_event()), more=False)
+        return False
+
+    def _broken(self) -> Metered:
+        watch, paid = self._watch, self._paid
+        if watch is None:
+            return metering.of_broken(paid.request, paid.price, text_length=0)
+        return metering.of_broken(
+            paid.request, paid.price, text_length=watch.text_length, usage=watch.usage
+        )
+
+    def _note_start(self, response: ClientResponse) -> None:
+        self._first_byte_ms = self._elapsed_ms()
+        self._upstream_status = response.status
+        self._gateway_call_id = response.headers.get(CALL_ID_HEADER)
+
+    def _elapsed_ms(self) -> int:
+        return round((time.perf_counter() - self._began_at) * 1000)
+
+    def _settle(
+        self,
+        state: _Ending,
+        metered: Metered,
+        *,
+        error_code: str | None = None,
+        response_id: str | None = None,
+    ) -> None:
+        if self._is_settled:
+            return
+        self._is_settled = True
+        settlement = Settlement(
+            call_id=self._paid.call.call_id,
+            account_id=self._paid.payer.account_id,
+            state=state,
+            tokens=metered.tokens,
+            cost_nano_usd=metered.cost_nano_usd,
+            cost_source=metered.cost_source,
+            total_ms=self._elapsed_ms(),
+            first_byte_ms=self._first_byte_ms,
+            upstream_status=self._upstream_status,
+            error_code=error_code,
+            gateway_call_id=self._gateway_call_id,
+            response_id=response_id or (self._watch.response_id if self._watch else None),
+        )
+        # Queued now, so before whatever the caller sends next; nobody waits for the commit.
+        ledger.settle_call(self._ctx, settlement).add_done_callback(_log_failure)
+
+    async def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        headers.append((b"content-length", str(len(body)).encode()))
+        self._has_begun = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send_body(body, more=False)
+
+    async def _send_body(self, body: bytes, *, more: bool) -> None:
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+CALLER_GONE = "caller_gone"
+
+
+def _log_failure(settled: asyncio.Future[Any]) -> None:
+    if not settled.cancelled() and (error := settled.exception()):
+        # The row stays open, and is reconciled when its lease ends.
+        log.error("ledger.settle_failed", exc_info=error)
+
+
+def _headers(paid: PaidCall) -> dict[str, str]:
+    return {
+        "authorization": f"Bearer {paid.payer.billing_key}",
+        "content-type": "application/json",
+        # A compressed answer could neither be metered nor cleaned in passing.
+        "accept-encoding": "identity",
+        CALL_ID_HEADER: paid.call.call_id,
+        "x-litellm-spend-logs-metadata": _attribution(paid),
+    }
+
+
+def _attribution(paid: PaidCall) -> str:
+    turn = f', "turn_id": "{paid.turn_id}"' if paid.turn_id else ""
+    return f'{{"call_id": "{paid.call.call_id}", "account_id": "{paid.payer.account_id}"{turn}}}'
+
+
+def _is_event_stream(response: ClientResponse) -> bool:
+    return response.status < 400 and response.content_type == "text/event-stream"
+
+
+def _has_content(answer: dict[str, object]) -> bool:
+    return bool(answer.get("choices") or answer.get("data"))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _after(rest: bytes, event: bytes) -> bytes:
+    """Return the event, set apart from the piece of an event that the stream ended with."""
+    return b"\n\n" + event if rest else event

@@ -1,0 +1,408 @@
+"""What passes through the proxy, and what the ledger says of it afterwards."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+from sqlmodel import col, select
+
+from chat_platform.context import AppContext
+from chat_platform.db import reading
+from chat_platform.models import ModelCall
+from tests.ledger_entries import Payer, start_turn
+from tests.proxy.fake_upstream import (
+    COST,
+    DONE,
+    USAGE_CHUNK,
+    Answer,
+    FakeUpstream,
+    chunk,
+    completion,
+    embedding,
+    error,
+    event,
+    stream,
+    whole_stream,
+)
+
+CHAT: dict[str, Any] = {
+    "model": "demo-chat",
+    "max_tokens": 100,
+    "messages": [{"role": "user", "content": "Hi"}],
+    "some_future_field": {"x": 1},
+}
+STREAM = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
+EMBED = {"model": "demo-embedding", "input": ["Hi"], "encoding_format": "base64"}
+
+
+@pytest.fixture(autouse=True)
+async def turn(ctx: AppContext, agent: Payer) -> str:
+    return await start_turn(ctx, agent)
+
+
+async def _post(
+    proxy: httpx.AsyncClient, agent: Payer, body: dict[str, Any], path: str = "chat/completions"
+) -> httpx.Response:
+    return await proxy.post(f"{agent.agent_id}/{path}", json=body)
+
+
+async def _settled(ctx: AppContext, count: int = 1) -> list[ModelCall]:
+    """Return the ledger when all its calls have ended."""
+    rows: list[ModelCall] = []
+    for _ in range(200):
+        async with reading(ctx.engine) as session:
+            query = select(ModelCall).order_by(col(ModelCall.started_at_ms), col(ModelCall.id))
+            rows = list(await session.exec(query))
+        if len(rows) >= count and all(row.state != "dispatched" for row in rows):
+            return rows
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"open after 2 s: {rows}")
+
+
+async def test_a_plain_answer_passes_unchanged_and_is_charged_as_the_header_says(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream, turn: str
+):
+    upstream.answers = [completion("Hello", system_fingerprint="fp-1")]
+    sent = upstream.answers[0].pieces[0]
+
+    answer = await _post(proxy, agent, CHAT)
+
+    [row] = await _settled(ctx)
+    assert (answer.status_code, answer.content) == (200, sent)
+    assert (row.state, row.cost_nano_usd, row.cost_source) == ("settled", COST, "header")
+    assert (row.prompt_tokens, row.completion_tokens) == (12, 5)
+    assert (row.turn_id, row.kind, row.model) == (turn, "chat", "demo-chat")
+    assert (row.response_id, row.gateway_call_id) == ("chatcmpl-1", "litellm-1")
+
+
+async def test_the_body_goes_on_byte_for_byte(
+    proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    body = b'{ "messages":[],  "model" : "demo-chat", "odd": 1.10 }'
+
+    await proxy.post(f"{agent.agent_id}/chat/completions", content=body)
+
+    assert upstream.received[0].path == "/v1/chat/completions"
+    assert upstream.received[0].body == body
+
+
+async def test_upstream_sees_the_accounts_key_and_whose_call_it_is(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream, turn: str
+):
+    await _post(proxy, agent, CHAT)
+
+    [row] = await _settled(ctx)
+    headers = upstream.received[0].headers
+    assert headers["authorization"] == f"Bearer sk-fake-{agent.account_id}-1"
+    assert headers["accept-encoding"] == "identity"
+    assert headers["x-litellm-call-id"] == row.id
+    assert json.loads(headers["x-litellm-spend-logs-metadata"]) == {
+        "call_id": row.id,
+        "account_id": agent.account_id,
+        "turn_id": turn,
+    }
+
+
+async def test_litellms_own_headers_are_taken_out(proxy: httpx.AsyncClient, agent: Payer):
+    answer = await _post(proxy, agent, CHAT)
+
+    assert not [name for name in answer.headers if name.startswith("x-litellm")]
+
+
+async def test_a_stream_passes_unchanged_and_is_charged_as_its_last_chunk_says(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [whole_stream("Hel", "lo")]
+    sent = b"".join(upstream.answers[0].pieces)
+
+    answer = await _post(proxy, agent, STREAM)
+
+    [row] = await _settled(ctx)
+    assert answer.content == sent
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert (row.state, row.cost_nano_usd, row.cost_source) == ("settled", COST, "stream")
+    assert row.first_byte_ms is not None
+
+
+async def test_pieces_of_a_stream_pass_as_they_come(
+    proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [
+        stream(chunk("a"), chunk("b"), chunk(finish="stop"), DONE, pause_seconds=0.15)
+    ]
+    times: list[float] = []
+    url = f"{agent.agent_id}/chat/completions"
+
+    async with proxy.stream("POST", url, json=STREAM) as answer:
+        async for _ in answer.aiter_raw():
+            times.append(asyncio.get_running_loop().time())
+
+    assert len(times) == 4
+    assert times[-1] - times[0] > 0.3
+
+
+async def test_usage_is_asked_for_and_its_chunk_taken_out_where_the_caller_did_not_ask(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [whole_stream()]
+    sent = b"".join(upstream.answers[0].pieces)
+
+    answer = await _post(proxy, agent, {**CHAT, "stream": True})
+
+    [row] = await _settled(ctx)
+    assert upstream.received[0].json["stream_options"] == {"include_usage": True}
+    assert answer.content == sent.replace(USAGE_CHUNK, b"")
+    assert row.cost_nano_usd == COST
+
+
+async def test_embeddings_pass_and_are_a_kind_of_their_own(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [embedding()]
+
+    answer = await _post(proxy, agent, EMBED, "embeddings")
+
+    [row] = await _settled(ctx)
+    assert answer.status_code == 200
+    assert (row.kind, row.cost_nano_usd, row.prompt_tokens) == ("embedding", 60, 3)
+
+
+async def test_a_cost_that_litellm_does_not_tell_is_listed_until_it_does(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [completion(cost=None)]
+
+    await _post(proxy, agent, CHAT)
+
+    [row] = await _settled(ctx)
+    assert (row.cost_source, row.cost_nano_usd) == ("pending", 12 * 300 + 5 * 2500)
+
+
+async def test_a_negative_cost_mints_no_credit(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [completion(cost="-5")]
+
+    await _post(proxy, agent, CHAT)
+
+    [row] = await _settled(ctx)
+    assert (row.cost_source, row.cost_nano_usd) == ("pending", 16_100)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(500, "internal_server_error"), (400, "bad")])
+async def test_litellms_errors_pass_and_are_rows_that_cost_nothing(
+    ctx: AppContext,
+    proxy: httpx.AsyncClient,
+    agent: Payer,
+    upstream: FakeUpstream,
+    status: int,
+    kind: str,
+):
+    upstream.answers = [error(status, kind)]
+
+    answer = await _post(proxy, agent, CHAT)
+
+    [row] = await _settled(ctx)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (status, kind)
+    assert (row.state, row.cost_nano_usd, row.error_code) == ("failed", 0, kind)
+    assert row.upstream_status == status
+
+
+async def test_a_rate_limit_keeps_its_retry_after(
+    proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [error(429, "throttling_error", **{"retry-after": "60"})]
+
+    answer = await _post(proxy, agent, CHAT)
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "60")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_refusals_of_the_billing_key_say_nothing_of_it(
+    proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream, status: int
+):
+    upstream.answers = [error(status, "auth_error", "Key sk-fa...1a, hash = " + "ab" * 32)]
+
+    answer = await _post(proxy, agent, CHAT)
+
+    assert answer.status_code == status
+    assert answer.json()["error"]["message"] == "The billing gateway refused the call."
+
+
+async def test_keys_are_taken_out_of_other_errors(
+    proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [error(500, "boom", "sk-acct-1234 and " + "ab" * 32)]
+
+    answer = await _post(proxy, agent, CHAT)
+
+    assert answer.json()["error"]["message"] == "[key] and [key]"
+
+
+async def test_litellms_own_budget_answers_like_ours(
+    proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [error(422, "budget_exceeded")]
+
+    answer = await _post(proxy, agent, CHAT)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (402, "insufficient_quota")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [chunk("Hel"), chunk("lo")],
+        [chunk("Hello"), DONE],
+        [chunk("Hello"), b'data: {"choi\n\n', chunk(finish="stop"), DONE],
+        [chunk("Hello"), b'data: {"choi'],
+    ],
+    ids=["no end", "no finish reason", "malformed", "cut inside an event"],
+)
+async def test_a_broken_stream_can_be_told_from_a_success(
+    ctx: AppContext,
+    proxy: httpx.AsyncClient,
+    agent: Payer,
+    upstream: FakeUpstream,
+    pieces: list[bytes],
+):
+    upstream.answers = [stream(*pieces)]
+
+    answer = await _post(proxy, agent, STREAM)
+
+    [row] = await _settled(ctx)
+    last = answer.content.rstrip().rpartition(b"\n\n")[2]
+    assert answer.content.startswith(b"".join(pieces))
+    assert json.loads(last[6:])["error"]["code"] == "broken_answer"
+    assert (row.state, row.cost_source, row.error_code) == ("failed", "estimated", "broken_answer")
+    assert row.completion_tokens == 2
+    assert row.cost_nano_usd > 0
+
+
+async def test_a_cut_connection_is_a_failure_with_what_was_used_until_then(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [stream(chunk("Hel"), chunk("lo"), is_cut=True)]
+
+    answer = await _post(proxy, agent, STREAM)
+
+    [row] = await _settled(ctx)
+    assert b'"code":"broken_answer"' in answer.content
+    assert (row.state, row.completion_tokens) == ("failed", 2)
+
+
+async def test_an_error_event_is_passed_once_and_is_a_failure(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    broken = event({"error": {"message": "upstream went away", "code": 500}})
+    upstream.answers = [stream(chunk("Hel"), broken)]
+
+    answer = await _post(proxy, agent, STREAM)
+
+    [row] = await _settled(ctx)
+    assert answer.content == chunk("Hel") + broken
+    assert (row.state, row.error_code) == ("failed", "error_event")
+
+
+async def test_a_cut_plain_answer_is_a_bad_gateway(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [Answer([b'{"id":'], is_cut=True)]
+
+    answer = await _post(proxy, agent, CHAT)
+
+    [row] = await _settled(ctx)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "broken_answer")
+    assert row.state == "failed"
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"id": "x", "choices": []}'])
+async def test_a_success_without_an_answer_is_a_failure(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream, body: bytes
+):
+    upstream.answers = [Answer([body], headers={"x-litellm-response-cost": "1e-6"})]
+
+    answer = await _post(proxy, agent, CHAT)
+
+    [row] = await _settled(ctx)
+    assert answer.status_code == 502
+    assert (row.state, row.cost_nano_usd) == ("failed", 1000)
+
+
+async def test_no_answer_in_time_is_a_gateway_timeout(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [Answer([b"{}"], hang_seconds=30)]
+
+    answer = await _post(proxy, agent, CHAT)
+
+    [row] = await _settled(ctx)
+    await asyncio.wait_for(upstream.left.wait(), 1)
+    assert (answer.status_code, row.error_code) == (504, "gateway_timeout")
+    assert row.cost_source == "estimated"
+
+
+async def test_silence_in_a_stream_ends_it_as_a_failure(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [stream(chunk("Hel"), chunk("lo"), pause_seconds=30)]
+
+    answer = await _post(proxy, agent, STREAM)
+
+    [row] = await _settled(ctx)
+    await asyncio.wait_for(upstream.left.wait(), 1)
+    assert b'"code":"gateway_timeout"' in answer.content
+    assert (row.state, row.completion_tokens) == ("failed", 1)
+
+
+@pytest.mark.parametrize("body", [CHAT, STREAM], ids=["plain", "stream"])
+async def test_the_callers_leaving_closes_upstream_at_once(
+    ctx: AppContext,
+    proxy: httpx.AsyncClient,
+    agent: Payer,
+    upstream: FakeUpstream,
+    body: dict[str, Any],
+):
+    pieces = [chunk("Hel"), chunk("lo"), chunk(finish="stop"), DONE]
+    slow_stream = stream(*pieces, pause_seconds=0.4)
+    upstream.answers = [slow_stream if body is STREAM else Answer([b"{}"], hang_seconds=0.4)]
+
+    with pytest.raises(httpx.ReadTimeout):
+        await proxy.post(f"{agent.agent_id}/chat/completions", json=body, timeout=0.1)
+
+    await asyncio.wait_for(upstream.left.wait(), 0.25)
+    [row] = await _settled(ctx)
+    assert (row.state, row.error_code) == ("cancelled", "caller_gone")
+    assert row.cost_source == "estimated"
+
+
+async def test_a_cancelled_turns_call_ends_at_once_and_says_so(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [stream(chunk("Hel"), chunk("lo"), pause_seconds=0.4)]
+    upstream.on_request = lambda _: asyncio.get_running_loop().call_later(
+        0.1, ctx.open_calls.abort, agent.agent_id
+    )
+
+    answer = await _post(proxy, agent, STREAM)
+
+    [row] = await _settled(ctx)
+    await asyncio.wait_for(upstream.left.wait(), 1)
+    assert b'"code":"turn_cancelled"' in answer.content
+    assert (row.state, row.error_code) == ("cancelled", "turn_cancelled")
+
+
+async def test_every_retry_is_a_row_of_its_own(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [error(500, "boom"), error(500, "boom"), completion()]
+
+    for _ in range(3):
+        await _post(proxy, agent, CHAT)
+
+    rows = await _settled(ctx, 3)
+    assert [row.state for row in rows] == ["failed", "failed", "settled"]
+    assert sum(row.cost_nano_usd for row in rows) == COST
