@@ -6,6 +6,7 @@ What they remember is read and changed in `letta_memory`.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -116,16 +117,14 @@ class LettaRuntime:
                 yield event
 
     async def cancel(self, agent_id: AgentId) -> None:
-        leave = self._open_runs.get(agent_id)
-        if leave:
-            # Letta looks for a cancellation only when the model's next piece comes. And it never
-            # closes the model's stream: that is for the proxy to do.
-            leave.set()
-        with translated():
-            try:
+        try:
+            with translated(), suppress(ConflictError, NotFoundError):
                 await self._client.agents.messages.cancel(agent_id)
-            except (ConflictError, NotFoundError):
-                return
+        finally:
+            # Letta looks for a cancellation only when the model's next piece comes: do not wait
+            # for it. It never closes the model's stream: that is for the proxy to do.
+            if leave := self._open_runs.get(agent_id):
+                leave.set()
 
     async def delete_agent(self, agent_id: AgentId) -> None:
         self._checked.pop(agent_id, None)

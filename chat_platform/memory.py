@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from chat_platform import block_revisions
+from chat_platform import block_revisions, budgets
 from chat_platform.agents import agent_of, ensure_agent, replace_agent
 from chat_platform.block_revisions import BY_AGENT, Cause, revision_of
 from chat_platform.context import AppContext
@@ -116,9 +116,13 @@ async def list_passages(
     limit: int = 50,
     before: str | None = None,
 ) -> PassagePage:
-    """Return a page of the archive, newest first; with a query, the nearest in meaning first."""
+    """Return a page of the archive, newest first; with a query, the nearest in meaning first.
+
+    A query is embedded and charged: raises BudgetSpent.
+    """
     agent_id = await ensure_agent(ctx, account)
     if query:
+        await budgets.ensure_affordable(ctx, AccountId(account.id))
         found = await ctx.memory.passages(agent_id, query=query, limit=limit)
         return PassagePage(found, has_more=False, next_before=None)
     found = await ctx.memory.passages(agent_id, limit=limit + 1, before=before)
@@ -127,8 +131,9 @@ async def list_passages(
 
 
 async def add_passage(ctx: AppContext, account: Account, text: str) -> Passage:
-    """Raises Invalid `memory_too_long`, Conflict `turn_running`."""
+    """Raises Invalid `memory_too_long`, BudgetSpent, Conflict `turn_running`."""
     _ensure_fits("text", text, MAX_PASSAGE_CHARACTERS)
+    await budgets.ensure_affordable(ctx, AccountId(account.id))
     async with _changing(ctx, account) as (agent_id, _):
         return await ctx.memory.add_passage(agent_id, text)
 

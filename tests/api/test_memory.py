@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from chat_platform import budgets
 from chat_platform.agents import ensure_agent
 from chat_platform.block_revisions import revision_of
 from chat_platform.context import AppContext
@@ -312,3 +313,18 @@ async def test_a_token_for_chat_does_not_open_memory(
     )
 
     assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
+
+
+async def test_memories_that_cost_are_refused_when_the_budget_is_spent(
+    ctx: AppContext, client: httpx.AsyncClient, alice: Person
+):
+    kept = await add(client, alice, "The bike is red.")
+    await budgets.set_limit(ctx, alice.id, limit_nano_usd=0)
+
+    added = await client.post(PASSAGES, json={"text": "More"}, headers=alice.headers)
+    searched = await client.get(PASSAGES, params={"q": "bike"}, headers=alice.headers)
+    read = await client.get(PASSAGES, headers=alice.headers)
+
+    assert (added.status_code, added.json()["code"]) == (402, "budget_spent")
+    assert (searched.status_code, searched.json()["code"]) == (402, "budget_spent")
+    assert read.json()["passages"] == [kept]
