@@ -14,7 +14,7 @@ function showFormOutcome() {
     const given = query.get(input.dataset.query);
     if (given && !input.value) input.value = given;
   }
-  const words = document.querySelector("#form-notices template")?.content;
+  const words = document.querySelector("#form-notices > [hidden]");
   if (!words) return;
   if (query.has("error")) {
     const known = words.querySelector(`[data-error="${CSS.escape(query.get("error"))}"]`);

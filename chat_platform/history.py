@@ -48,6 +48,23 @@ async def history_page(
     return HistoryPage(page, MessageId(page[0].id) if len(newest) > limit else None)
 
 
+async def page_around(
+    ctx: AppContext, account_id: AccountId, message_id: MessageId, *, limit: int = 50
+) -> HistoryPage:
+    """Return a message in the middle of its neighbours. Raises Invalid `bad_cursor`."""
+    older = await history_page(ctx, account_id, limit=limit // 2, before=message_id)
+    position = await _position(ctx, account_id, message_id)
+    query = (
+        select(Message)
+        .where(col(Message.account_id) == account_id, col(Message.position) >= position)
+        .order_by(col(Message.position))
+        .limit(limit - limit // 2)
+    )
+    async with reading(ctx.engine) as session:
+        newer = (await session.exec(query)).all()
+    return HistoryPage([*older.messages, *newer], older.next_before)
+
+
 def page_query(conversation_id: ConversationId, *conditions: ColumnElement[bool]):
     """Return the query of a conversation's messages, newest first."""
     return (

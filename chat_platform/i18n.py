@@ -56,6 +56,9 @@ class Words:
     def number(self, value: int) -> str:
         return format_decimal(value, locale=self.language)
 
+    def decimal(self, value: float) -> str:
+        return format_decimal(value, format="#,##0.0", locale=self.language)
+
     def percent(self, share: float) -> str:
         return format_percent(share, locale=self.language)
 

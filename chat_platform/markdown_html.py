@@ -12,6 +12,8 @@ from pygments.formatters.html import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from chat_platform.i18n import words_in
+
 _FORMAT = HtmlFormatter(nowrap=True)
 _FREEZE_FROM_CHARS = 400
 _FENCE = "```"
@@ -31,9 +33,13 @@ def split_frozen(text: str) -> int:
 
 
 @lru_cache(maxsize=512)
-def to_html(text: str) -> str:
-    """Render a person's or a model's Markdown: no raw HTML, no images, links only to the web."""
-    return _MARKDOWN.render(text)
+def to_html(text: str, language: str = "en") -> str:
+    """Render a person's or a model's Markdown: no raw HTML, no images, links only to the web.
+
+    `language` is the one of the buttons.
+    """
+    say = words_in(language)
+    return _MARKDOWN.render(text, {"copy": say("Copy code")})
 
 
 def _paint(code: str, language: str, _attributes: str) -> str:
@@ -46,11 +52,12 @@ def _paint(code: str, language: str, _attributes: str) -> str:
 def _fence(
     self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType
 ) -> str:
-    """Wrap code in a figure whose bar names the language; page.js gives it a copy button."""
+    """Wrap code in a figure whose bar names the language; page.js makes its button copy."""
     token = tokens[index]
     language = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
     code = _paint(token.content, language, "") or escape(token.content)
-    caption = f"<figcaption>{escape(language)}</figcaption>"
+    button = f'<button type="button" class="quiet" data-copy-code>{escape(env["copy"])}</button>'
+    caption = f"<figcaption>{escape(language)}{button}</figcaption>"
     return f'<figure class="code">{caption}<pre tabindex="0"><code>{code}</code></pre></figure>\n'
 
 

@@ -23,9 +23,14 @@ _INPUTS = (
     "chat_platform/pages",
     "chat_platform/state",
     "chat_platform/locale",
-    "reflex.lock",
 )
-_INPUT_FILES = ("rxconfig.py", "requirements.txt", "chat_platform/app.py", "chat_platform/i18n.py")
+_INPUT_FILES = (
+    "rxconfig.py",
+    "requirements.txt",
+    "reflex.lock/package-lock.json",
+    "chat_platform/app.py",
+    "chat_platform/i18n.py",
+)
 _ADDRESS = "http://localhost:8000"
 _SOCKET_ADDRESS = "ws://localhost:8000"
 

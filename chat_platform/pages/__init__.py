@@ -4,12 +4,22 @@ from typing import Any
 
 import reflex as rx
 
+from chat_platform.pages.admin import admin_page
 from chat_platform.pages.chat import chat_page
 from chat_platform.pages.language import _
+from chat_platform.pages.memory import memory_page
 from chat_platform.pages.missing import missing_page
+from chat_platform.pages.settings import settings_page
 from chat_platform.pages.sign_in import forgot_page, login_page, register_page, reset_page
+from chat_platform.pages.usage import usage_page
+from chat_platform.state.access import AccessState
 from chat_platform.state.account import AccountState
+from chat_platform.state.admin import AdminState
+from chat_platform.state.archive import ArchiveState
 from chat_platform.state.chat import ChatState
+from chat_platform.state.memory import MemoryState
+from chat_platform.state.settings import SettingsState
+from chat_platform.state.usage import UsageState
 
 _SCRIPTS = ("/page.js", "/conversation.js")
 
@@ -32,6 +42,14 @@ def add_pages(app: rx.App) -> None:
     _add(app, "/forgot", forgot_page, _("Forgotten password"))
     _add(app, "/reset", reset_page, _("New password"))
     _add(app, "/chat", chat_page, _("Chat"), [load, ChatState.open])
+    _add(
+        app, "/memory", memory_page, _("Memory"), [load, MemoryState.open, ArchiveState.list_newest]
+    )
+    _add(app, "/usage", usage_page, _("Usage"), [load, UsageState.open])
+    _add(
+        app, "/settings", settings_page, _("Settings"), [load, SettingsState.open, AccessState.open]
+    )
+    _add(app, "/admin", admin_page, _("Administration"), [load, AdminState.open])
     _add(app, "/404", missing_page, _("Nothing here"))
 
 

@@ -1,10 +1,163 @@
-"""The chat page."""
+"""The chat page: history, the arriving reply, the composer."""
 
 import reflex as rx
 
+from chat_platform.pages.composer import composer
+from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
+from chat_platform.pages.message import message_row
+from chat_platform.pages.search import search_dialog
 from chat_platform.pages.shell import shell
+from chat_platform.state.chat import ChatState
+from chat_platform.state.live import LiveState
 
 
 def chat_page() -> rx.Component:
-    return shell("/chat", rx.el.h1(_("Chat"), class_name="sr-only"))
+    return shell(
+        "/chat",
+        rx.el.h1(_("Chat"), class_name="sr-only"),
+        _tools(),
+        rx.el.div(
+            rx.el.div(
+                _older(),
+                _history(),
+                _live(),
+                _empty(),
+                class_name="column",
+            ),
+            id="log",
+            tab_index=0,
+            aria_label=_("Conversation"),
+            role="region",
+            class_name="log",
+        ),
+        rx.cond(
+            ChatState.is_window,
+            rx.el.button(
+                icon("down"),
+                _("Back to the newest messages"),
+                type="button",
+                class_name="to-newest",
+                on_click=ChatState.show_newest,
+            ),
+        ),
+        composer(),
+        search_dialog(),
+        rx.el.button(id="check", type="button", hidden=True, on_click=ChatState.check),
+        main_class="chat",
+    )
+
+
+def _tools() -> rx.Component:
+    return rx.el.div(
+        rx.el.button(
+            icon("search"),
+            _("Search"),
+            type="button",
+            class_name="quiet",
+            custom_attrs={"data-opens": "search"},
+        ),
+        rx.el.a(
+            icon("download"),
+            _("Export"),
+            href="/api/v1/chat/export?format=markdown",
+            download=True,
+            class_name="button quiet",
+        ),
+        class_name="chat-tools",
+    )
+
+
+def _older() -> rx.Component:
+    return rx.cond(
+        ChatState.older_before != "",
+        rx.el.button(
+            _("Show older messages"),
+            id="older",
+            type="button",
+            class_name="quiet",
+            on_click=ChatState.show_older,
+        ),
+    )
+
+
+def _history() -> rx.Component:
+    """Older messages come in silently; what is new is announced."""
+    return rx.fragment(
+        rx.el.ol(rx.foreach(ChatState.older, message_row), class_name="messages"),
+        rx.el.div(
+            rx.el.ol(rx.foreach(ChatState.recent, message_row), class_name="messages"),
+            role="log",
+            aria_label=_("Conversation"),
+            custom_attrs={"data-loaded": rx.cond(ChatState.is_loaded, "true", "false")},
+        ),
+    )
+
+
+def _live() -> rx.Component:
+    """The arriving reply. Not a live region: the finished answer is announced, once, by the log."""
+    return rx.cond(
+        LiveState.is_replying & ~ChatState.is_window,
+        rx.el.article(
+            rx.el.h3(_("Your agent"), class_name="sr-only"),
+            rx.el.div(
+                rx.foreach(LiveState.blocks, lambda html, n: _block(html=html, key=n)),
+                _block(html=LiveState.tail),
+                class_name="reading",
+            ),
+            _doing(),
+            class_name="message by-agent is-live",
+            custom_attrs={"data-testid": "live", "aria-live": "off", "aria-busy": "true"},
+        ),
+    )
+
+
+@rx.memo
+def _block(rest: rx.RestProp, *, html: rx.Var[str]) -> rx.Component:
+    return rx.el.div(rx.html(html), rest, class_name="block")
+
+
+def _doing() -> rx.Component:
+    line = rx.el.span(
+        rx.cond(LiveState.doing != "", LiveState.doing, _("Your agent is answering")),
+        class_name="doing",
+    )
+    return rx.cond(
+        LiveState.steps,
+        rx.el.details(
+            rx.el.summary(line),
+            rx.el.ol(rx.foreach(LiveState.steps, lambda step: rx.el.li(step))),
+            class_name="steps",
+        ),
+        rx.el.p(line, class_name="steps"),
+    )
+
+
+def _empty() -> rx.Component:
+    """What a new person sees: what this is, and three things to try."""
+    tries = [
+        _("My name is … and I live in …"),
+        _("Remember that I prefer short answers."),
+        _("What do you know about me?"),
+    ]
+    return rx.cond(
+        ChatState.is_empty & ~LiveState.is_replying,
+        rx.el.section(
+            rx.el.h2(_("This is the beginning")),
+            rx.el.p(
+                _(
+                    "Your agent keeps what matters of your conversation in its memory. You can "
+                    "read and correct that memory, and see what every answer cost."
+                ),
+                class_name="lead",
+            ),
+            rx.el.ul(
+                *(
+                    rx.el.li(rx.el.button(text, type="button", custom_attrs={"data-try": text}))
+                    for text in tries
+                ),
+                class_name="tries",
+            ),
+            class_name="empty",
+        ),
+    )

@@ -6,6 +6,9 @@ import reflex as rx
 from reflex_components_core.el.elements.base import BaseHTML
 from reflex_components_core.react_router.dom import ReactRouterLink
 
+Item = rx.vars.ObjectVar[Any]
+"""What `rx.foreach` hands over: one TypedDict of a state's list."""
+
 
 class NativeForm(BaseHTML):
     """A form that the browser itself submits.
@@ -23,7 +26,9 @@ class NativeForm(BaseHTML):
 native_form = NativeForm.create
 
 
-def page_link(*children: rx.Component | str | rx.Var, to: str, **props: Any) -> rx.Component:
+def page_link(
+    *children: rx.Component | str | rx.Var, to: str | rx.Var, **props: Any
+) -> rx.Component:
     """A link inside the app: the next page opens without a full load."""
     return ReactRouterLink.create(*children, to=to, **props)
 

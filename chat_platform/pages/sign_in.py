@@ -154,9 +154,10 @@ def _notices() -> rx.Component:
         ("account_deleted", _("Your account is being deleted.")),
     ]
     return rx.el.div(
-        rx.el.template(
+        rx.el.div(
             *(rx.el.p(t, custom_attrs={"data-error": c, "data-field": f}) for c, f, t in errors),
             *(rx.el.p(text, custom_attrs={"data-notice": code}) for code, text in notices),
+            hidden=True,
         ),
         rx.el.p(id="form-error", role="alert", class_name="notice problem"),
         rx.el.p(id="form-notice", role="status", class_name="notice"),

@@ -10,7 +10,7 @@ from chat_platform.errors import NotSignedIn
 from chat_platform.i18n import LANGUAGES, Words, words_in
 from chat_platform.models import Account
 from chat_platform.problem_words import problem_words
-from chat_platform.sign_in import caller_from_cookie
+from chat_platform.sign_in import Caller, caller_from_cookie
 from chat_platform.visitor import language_of_visitor, zone_of_visitor
 
 
@@ -30,10 +30,11 @@ class AccountState(rx.State):
     @rx.event
     async def load(self) -> Any:
         """Show who is signed in; another account in the same tab starts from nothing."""
-        account = await self._find_account()
-        if account is None:
+        caller = await self._find_caller()
+        if caller is None:
             self.reset()
             return rx.redirect("/login")
+        account = caller.account
         if self.account_id not in ("", account.id):
             await self._forget_everything()
         self.account_id = account.id
@@ -53,16 +54,18 @@ class AccountState(rx.State):
         """Tell of a failure; `message` is shown where the code is unknown."""
         self._tell(problem_words(self._words(), code, message), "problem")
 
-    async def _find_account(self) -> Account | None:
-        caller = await caller_from_cookie(app_context(), self.router.headers.cookie)
-        return caller.account if caller else None
+    async def _find_caller(self) -> Caller | None:
+        return await caller_from_cookie(app_context(), self.router.headers.cookie)
+
+    async def _caller(self) -> Caller:
+        """Return who is signed in now. Raises NotSignedIn: every handler asks anew."""
+        caller = await self._find_caller()
+        if caller is None:
+            raise NotSignedIn("Sign in first.")
+        return caller
 
     async def _account(self) -> Account:
-        """Return the signed-in account. Raises NotSignedIn: every handler asks anew."""
-        account = await self._find_account()
-        if account is None:
-            raise NotSignedIn("Sign in first.")
-        return account
+        return (await self._caller()).account
 
     async def _forget_everything(self) -> None:
         root = await self.get_state(rx.State)

@@ -14,12 +14,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project whose pages are built, as far as the stamp can tell."""
-    for name in (
-        "rxconfig.py",
-        "requirements.txt",
-        "chat_platform/app.py",
-        "chat_platform/i18n.py",
-    ):
+    for name in frontend._INPUT_FILES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     for name in ("assets", "chat_platform/pages", "chat_platform/state"):

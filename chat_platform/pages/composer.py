@@ -1,0 +1,61 @@
+"""The field one writes in. conversation.js gives it the draft, the nonce, Enter and the limit."""
+
+import reflex as rx
+
+from chat_platform.pages.icons import icon
+from chat_platform.pages.language import _
+from chat_platform.state.chat import ChatState
+from chat_platform.state.live import LiveState
+
+MAX_CHARACTERS = 20_000
+
+
+def composer() -> rx.Component:
+    return rx.el.form(
+        rx.cond(
+            ChatState.refusal != "",
+            rx.el.p(ChatState.refusal, role="alert", class_name="notice problem"),
+        ),
+        rx.el.div(
+            rx.el.label(_("Message"), html_for="prompt", class_name="sr-only"),
+            rx.el.textarea(
+                id="prompt",
+                name="text",
+                rows="1",
+                placeholder=_("Write to your agent"),
+                custom_attrs={"data-max": str(MAX_CHARACTERS), "aria-describedby": "prompt-limit"},
+            ),
+            rx.el.input(type="hidden", name="nonce"),
+            rx.cond(
+                LiveState.is_replying,
+                rx.el.button(
+                    icon("stop"),
+                    rx.cond(LiveState.is_stopping, _("Stopping"), _("Stop")),
+                    type="button",
+                    class_name="stop",
+                    disabled=LiveState.is_stopping,
+                    on_click=ChatState.stop,
+                ),
+                rx.el.button(icon("send"), _("Send"), type="submit", class_name="primary"),
+            ),
+            class_name="composer-box",
+        ),
+        rx.el.p(
+            id="prompt-limit",
+            role="status",
+            class_name="field-error",
+            custom_attrs={
+                "data-words": _("{count} characters too many: 20,000 is the most.", count="{count}")
+            },
+        ),
+        id="composer",
+        class_name="composer",
+        on_submit=ChatState.send,
+        custom_attrs={
+            "data-accepted": ChatState.accepted_nonce,
+            "data-refused": ChatState.refused_nonce,
+            "data-replying": rx.cond(LiveState.is_replying, "true", "false"),
+            "data-account": ChatState.account_id,
+            "data-arrived": _("Answer arrived"),
+        },
+    )

@@ -1,0 +1,197 @@
+"""The memory page: what the agent keeps, how it came about, and how to change it."""
+
+import reflex as rx
+
+from chat_platform.pages.archive import archive, start_over
+from chat_platform.pages.elements import Item, page_link
+from chat_platform.pages.icons import icon
+from chat_platform.pages.language import _
+from chat_platform.pages.shell import shell
+from chat_platform.state.block_history import BlockHistoryState
+from chat_platform.state.memory import MemoryState
+
+
+def memory_page() -> rx.Component:
+    return shell(
+        "/memory",
+        rx.el.header(
+            rx.el.h1(_("Memory")),
+            rx.el.p(
+                _(
+                    "Your agent does not reread the whole conversation. Before each answer it "
+                    "reads these blocks, and it looks things up in its archive. It writes both "
+                    "itself while you talk; you can correct them here."
+                ),
+                class_name="lead",
+            ),
+        ),
+        rx.cond(
+            MemoryState.problem != "",
+            rx.el.div(
+                rx.el.p(MemoryState.problem),
+                rx.el.button(
+                    icon("again"), _("Try again"), type="button", on_click=MemoryState.open
+                ),
+                role="alert",
+                class_name="notice problem with-way-out",
+            ),
+        ),
+        rx.cond(
+            ~MemoryState.is_loaded & (MemoryState.problem == ""),
+            rx.el.p(_("Reading the memory …"), role="status", class_name="soft"),
+        ),
+        rx.foreach(MemoryState.blocks, _block),
+        archive(),
+        start_over(),
+        main_class="sheet-page",
+    )
+
+
+def _block(block: Item) -> rx.Component:
+    return rx.el.section(
+        rx.el.div(
+            rx.el.h2(block["title"], id="block-" + block["label"].to(str)),
+            rx.el.small(block["changed"]),
+            class_name="panel-head",
+        ),
+        rx.el.p(block["about"], class_name="soft"),
+        rx.cond(MemoryState.editing == block["label"], _editor(block), _reading(block)),
+        rx.cond(BlockHistoryState.label == block["label"], _history(block)),
+        key=block["label"],
+        class_name="panel",
+        custom_attrs={
+            "data-block": block["label"],
+            "aria-labelledby": "block-" + block["label"].to(str),
+        },
+    )
+
+
+def _fill(block: Item) -> rx.Component:
+    return rx.el.div(
+        rx.el.span(
+            rx.el.span(style={"width": block["percent"]}, class_name="gauge-fill"),
+            class_name="gauge",
+            custom_attrs={"aria-hidden": "true"},
+        ),
+        rx.el.small(block["fill"]),
+        class_name="fill",
+    )
+
+
+def _reading(block: Item) -> rx.Component:
+    return rx.el.div(
+        rx.cond(
+            block["value"] != "",
+            rx.el.p(block["value"], class_name="block-text", custom_attrs={"data-value": ""}),
+            rx.el.p(_("Nothing yet. Tell your agent something worth keeping."), class_name="soft"),
+        ),
+        _fill(block),
+        rx.el.div(
+            rx.el.button(
+                icon("edit"),
+                _("Edit"),
+                type="button",
+                on_click=MemoryState.edit(block["label"]),
+            ),
+            rx.el.button(
+                _("History"),
+                type="button",
+                class_name="quiet",
+                on_click=BlockHistoryState.toggle(block["label"]),
+                custom_attrs={
+                    "aria-expanded": rx.cond(
+                        BlockHistoryState.label == block["label"], "true", "false"
+                    )
+                },
+            ),
+            class_name="actions",
+        ),
+        class_name="stack",
+    )
+
+
+def _editor(block: Item) -> rx.Component:
+    field_id = "edit-" + block["label"].to(str)
+    return rx.el.form(
+        rx.cond(
+            MemoryState.edit_problem != "",
+            rx.el.p(MemoryState.edit_problem, role="alert", class_name="notice problem"),
+        ),
+        rx.cond(MemoryState.mine != "", _conflict(block)),
+        rx.el.label(_("Text of this block"), html_for=field_id),
+        rx.el.textarea(
+            id=field_id,
+            name="value",
+            rows="8",
+            default_value=rx.cond(MemoryState.mine != "", MemoryState.mine, block["value"]),
+            key=block["revision"],
+        ),
+        rx.el.input(type="hidden", name="label", value=block["label"], read_only=True),
+        rx.el.input(type="hidden", name="revision", value=block["revision"], read_only=True),
+        _fill(block),
+        rx.el.div(
+            rx.el.button(
+                rx.cond(MemoryState.mine != "", _("Save mine instead"), _("Save")),
+                type="submit",
+                class_name="primary",
+                disabled=MemoryState.is_saving,
+            ),
+            rx.el.button(_("Cancel"), type="button", on_click=MemoryState.stop_editing),
+            class_name="actions",
+        ),
+        on_submit=MemoryState.save,
+        class_name="stack",
+    )
+
+
+def _conflict(block: Item) -> rx.Component:
+    return rx.el.div(
+        rx.el.h3(_("What it says now")),
+        rx.el.p(block["value"], class_name="block-text"),
+        rx.el.p(_("Your version is in the field below."), class_name="soft"),
+        class_name="conflict",
+    )
+
+
+def _history(block: Item) -> rx.Component:
+    return rx.el.div(
+        rx.el.h3(_("History")),
+        rx.cond(
+            BlockHistoryState.history_problem != "",
+            rx.el.p(BlockHistoryState.history_problem, role="alert", class_name="notice problem"),
+        ),
+        rx.el.ol(
+            rx.foreach(BlockHistoryState.revisions, lambda r: _revision(block, r)),
+            class_name="revisions",
+        ),
+        class_name="stack",
+    )
+
+
+def _revision(block: Item, revision: Item) -> rx.Component:
+    return rx.el.li(
+        rx.el.p(
+            rx.el.strong(revision["cause"]),
+            " · ",
+            rx.el.time(revision["when"]),
+            rx.cond(
+                revision["turn_id"] != "",
+                rx.el.span(
+                    " · ",
+                    page_link(_("the message"), to="/chat?turn=" + revision["turn_id"].to(str)),
+                ),
+            ),
+        ),
+        rx.html(revision["diff"], class_name="diff"),
+        rx.cond(
+            revision["is_current"],
+            rx.el.small(_("This is what it says now.")),
+            rx.el.button(
+                _("Bring this text back"),
+                type="button",
+                class_name="quiet",
+                on_click=BlockHistoryState.undo(block["label"], revision["revision"]),
+            ),
+        ),
+        key=revision["position"],
+    )

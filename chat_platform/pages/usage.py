@@ -1,0 +1,197 @@
+"""The usage page: the budget, a chart by day with its numbers as a table, and who cost what."""
+
+import reflex as rx
+
+from chat_platform.pages.elements import Item, page_link
+from chat_platform.pages.icons import icon
+from chat_platform.pages.language import _
+from chat_platform.pages.shell import shell
+from chat_platform.state.usage import UsageState
+
+
+def usage_page() -> rx.Component:
+    return shell(
+        "/usage",
+        rx.el.header(
+            rx.el.h1(_("Usage")),
+            rx.el.p(
+                _(
+                    "Every call that your agent makes to a model is charged to you at its exact "
+                    "price, the hidden ones included."
+                ),
+                class_name="lead",
+            ),
+        ),
+        _budget(),
+        _period(),
+        rx.cond(
+            UsageState.is_empty,
+            rx.el.p(
+                _("Nothing used in this period. Write to your agent, and the cost shows up here."),
+                class_name="panel soft",
+            ),
+            rx.fragment(_by_day(), _by_turn(), _by_model(), _by_kind()),
+        ),
+        main_class="sheet-page",
+    )
+
+
+def _budget() -> rx.Component:
+    return rx.el.section(
+        rx.el.h2(_("Budget"), id="budget-title"),
+        rx.el.dl(
+            _figure(_("Spent"), UsageState.spent, "spent"),
+            _figure(_("Left"), UsageState.left, "left"),
+            _figure(_("Limit"), UsageState.limit, "limit"),
+            _figure(_("Renews on"), UsageState.renews, "renews"),
+            class_name="figures",
+        ),
+        rx.el.div(
+            rx.el.div(style={"width": UsageState.spent_share}, class_name="gauge-fill"),
+            class_name="gauge big",
+            custom_attrs={"aria-hidden": "true"},
+        ),
+        class_name="panel stack",
+        custom_attrs={"aria-labelledby": "budget-title"},
+    )
+
+
+def _figure(name: str, value: rx.Var | str, test_id: str) -> rx.Component:
+    return rx.el.div(
+        rx.el.dt(name),
+        rx.el.dd(value, class_name="number", custom_attrs={"data-testid": test_id}),
+    )
+
+
+def _period() -> rx.Component:
+    periods = [
+        ("budget", _("This budget period")),
+        ("7", _("7 days")),
+        ("30", _("30 days")),
+        ("90", _("90 days")),
+    ]
+    return rx.el.div(
+        rx.el.fieldset(
+            rx.el.legend(_("Period"), class_name="sr-only"),
+            *(
+                rx.el.label(
+                    rx.el.input(
+                        type="radio",
+                        name="period",
+                        value=value,
+                        checked=UsageState.period == value,
+                        on_change=UsageState.choose(value),
+                    ),
+                    name,
+                )
+                for value, name in periods
+            ),
+            class_name="segments",
+        ),
+        rx.el.button(
+            icon("download"),
+            _("CSV"),
+            type="button",
+            class_name="quiet",
+            on_click=UsageState.download_csv,
+        ),
+        class_name="period",
+    )
+
+
+def _by_day() -> rx.Component:
+    return rx.el.section(
+        rx.el.div(
+            rx.el.h2(_("By day"), id="days-title"),
+            rx.el.span(UsageState.total, class_name="number total"),
+            class_name="panel-head",
+        ),
+        rx.el.p(UsageState.summary, class_name="soft"),
+        rx.cond(UsageState.pending != "", rx.el.p(UsageState.pending, class_name="soft")),
+        rx.el.div(
+            rx.foreach(UsageState.days, _bar),
+            class_name="bars",
+            role="img",
+            aria_label=_("Cost by day. The same numbers are in the table below."),
+        ),
+        rx.el.details(
+            rx.el.summary(_("The numbers as a table")),
+            _table(_("Day"), UsageState.days),
+        ),
+        class_name="panel stack",
+        custom_attrs={"aria-labelledby": "days-title"},
+    )
+
+
+def _bar(day: Item) -> rx.Component:
+    return rx.el.div(
+        rx.el.span(class_name="bar", style={"height": day["share"]}),
+        title=day["name"].to(str) + ": " + day["cost"].to(str),
+        key=day["name"],
+        class_name="bar-place",
+    )
+
+
+def _by_turn() -> rx.Component:
+    return rx.el.section(
+        rx.el.h2(_("Dearest messages"), id="turns-title"),
+        rx.el.ol(rx.foreach(UsageState.turns, _turn), class_name="ranked"),
+        class_name="panel stack",
+        custom_attrs={"aria-labelledby": "turns-title"},
+    )
+
+
+def _turn(turn: Item) -> rx.Component:
+    return rx.el.li(
+        page_link(_("Show the message"), to="/chat?turn=" + turn["turn_id"].to(str)),
+        rx.el.small(turn["tokens"], " ", _("tokens")),
+        rx.el.span(turn["cost"], class_name="number"),
+        key=turn["turn_id"],
+    )
+
+
+def _by_model() -> rx.Component:
+    return _ranked(_("By model"), _("Model"), UsageState.models, "models-title")
+
+
+def _by_kind() -> rx.Component:
+    return _ranked(_("By kind"), _("What for"), UsageState.kinds, "kinds-title")
+
+
+def _ranked(title: str, head: str, lines: rx.Var | list, title_id: str) -> rx.Component:
+    return rx.el.section(
+        rx.el.h2(title, id=title_id),
+        _table(head, lines),
+        class_name="panel stack",
+        custom_attrs={"aria-labelledby": title_id},
+    )
+
+
+def _table(head: str, lines: rx.Var | list) -> rx.Component:
+    return rx.el.div(
+        rx.el.table(
+            rx.el.thead(
+                rx.el.tr(
+                    rx.el.th(head, scope="col"),
+                    rx.el.th(_("Calls"), scope="col"),
+                    rx.el.th(_("Tokens"), scope="col"),
+                    rx.el.th(_("Cost"), scope="col"),
+                )
+            ),
+            rx.el.tbody(rx.foreach(lines, _row)),
+        ),
+        class_name="table-wrap",
+        tab_index=0,
+        role="group",
+        aria_label=head,
+    )
+
+
+def _row(line: Item) -> rx.Component:
+    return rx.el.tr(
+        rx.el.th(line["name"], scope="row"),
+        rx.el.td(line["calls"], class_name="number"),
+        rx.el.td(line["tokens"], class_name="number"),
+        rx.el.td(line["cost"], class_name="number"),
+        key=line["name"],
+    )

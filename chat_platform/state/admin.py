@@ -1,0 +1,143 @@
+"""Administration: accounts, their budgets, and the audit log. Others get the missing page."""
+
+from typing import Any, TypedDict
+
+import reflex as rx
+
+from chat_platform import admin, audit, budgets
+from chat_platform.context import app_context
+from chat_platform.errors import NotFound, PlatformError
+from chat_platform.i18n import at_ms
+from chat_platform.ids import AccountId
+from chat_platform.models import Account, AuditEntry
+from chat_platform.money import to_nano_usd, to_usd_text
+from chat_platform.problem_words import problem_words
+from chat_platform.state.account import AccountState
+
+PAGE_ACCOUNTS = 30
+PAGE_ENTRIES = 30
+
+
+class ShownAccount(TypedDict):
+    id: str
+    email: str
+    name: str
+    spent: str
+    limit: str
+    period: str
+    since: str
+    is_disabled: bool
+
+
+class ShownEntry(TypedDict):
+    position: str
+    when: str
+    action: str
+    actor: str
+    subject: str
+
+
+class AdminState(AccountState):
+    accounts: list[ShownAccount] = []
+    words: str = ""
+    next_before: str = ""
+    entries: list[ShownEntry] = []
+    editing: str = ""
+    admin_problem: str = ""
+
+    @rx.event
+    async def open(self) -> Any:
+        if (await self._account()).role != "admin":
+            return rx.redirect("/404")
+        self.editing = self.admin_problem = ""
+        await self._list()
+        await self._list_entries()
+        return None
+
+    @rx.event
+    async def search(self, form: dict[str, Any]) -> None:
+        await self._admin()
+        self.words = str(form.get("words", "")).strip()[:200]
+        await self._list()
+
+    @rx.event
+    async def show_more(self) -> None:
+        await self._admin()
+        await self._list(before=self.next_before)
+
+    @rx.event
+    async def edit(self, account_id: str) -> None:
+        await self._admin()
+        self.editing = "" if self.editing == account_id else account_id
+        self.admin_problem = ""
+
+    @rx.event
+    async def save_budget(self, form: dict[str, Any]) -> None:
+        await self._admin()
+        try:
+            await budgets.set_limit(
+                app_context(),
+                AccountId(str(form.get("account", ""))),
+                limit_nano_usd=to_nano_usd(str(form.get("limit", ""))),
+                period=str(form.get("period", "")),
+            )
+        except ValueError:
+            say = self._words()
+            self.admin_problem = say("Use an amount such as 5.00 and a period such as 30d or 1mo.")
+            return
+        self.editing = self.admin_problem = ""
+        await self._list()
+
+    @rx.event
+    async def set_disabled(self, account_id: str, is_disabled: bool) -> None:
+        actor = await self._admin()
+        try:
+            await admin.set_disabled(
+                app_context(), actor, AccountId(account_id), is_disabled=bool(is_disabled)
+            )
+        except PlatformError as exc:
+            self.admin_problem = problem_words(self._words(), exc.code, exc.message)
+            return
+        await self._list()
+        await self._list_entries()
+
+    async def _admin(self) -> Account:
+        account = await self._account()
+        if account.role != "admin":
+            raise NotFound("There is nothing here.")
+        return account
+
+    async def _list(self, *, before: str = "") -> None:
+        page = await admin.list_accounts(
+            app_context(), words=self.words, limit=PAGE_ACCOUNTS, before=before or None
+        )
+        shown = [await self._shown(account) for account in page.accounts]
+        self.accounts = [*self.accounts, *shown] if before else shown
+        self.next_before = page.next_before or ""
+
+    async def _shown(self, account: Account) -> ShownAccount:
+        say = self._words()
+        budget = await budgets.budget_of(app_context(), AccountId(account.id))
+        return ShownAccount(
+            id=account.id,
+            email=account.email,
+            name=account.name,
+            spent=say.money(budget.spent_nano_usd),
+            limit=to_usd_text(budget.limit_nano_usd).rstrip("0").rstrip("."),
+            period=budget.period,
+            since=say.day(at_ms(account.created_at_ms, self._zone())),
+            is_disabled=account.disabled_at_ms is not None,
+        )
+
+    async def _list_entries(self) -> None:
+        page = await audit.page(app_context(), limit=PAGE_ENTRIES)
+        self.entries = [self._entry(entry) for entry in page.entries]
+
+    def _entry(self, entry: AuditEntry) -> ShownEntry:
+        return ShownEntry(
+            position=str(entry.position),
+            when=self._words().moment(at_ms(entry.at_ms, self._zone())),
+            action=entry.action,
+            actor=entry.actor_id or "",
+            subject=entry.subject_id or "",
+        )

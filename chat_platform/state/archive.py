@@ -1,0 +1,118 @@
+"""The agent's archive of passages: listed, searched, added to, thinned out; and starting over."""
+
+from collections.abc import Awaitable
+from typing import Any, TypedDict
+
+import reflex as rx
+
+from chat_platform import memory
+from chat_platform.context import app_context
+from chat_platform.errors import PlatformError
+from chat_platform.i18n import at_ms
+from chat_platform.models import Account
+from chat_platform.problem_words import problem_words
+from chat_platform.state.account import AccountState
+from chat_platform.state.memory import MemoryState
+
+PAGE_PASSAGES = 20
+RESET_WORD = "reset"
+
+
+class ShownPassage(TypedDict):
+    id: str
+    text: str
+    when: str
+
+
+class ArchiveState(AccountState):
+    passages: list[ShownPassage] = []
+    next_before: str = ""
+    query: str = ""
+    is_empty: bool = False
+    archive_problem: str = ""
+    reset_problem: str = ""
+
+    @rx.event(background=True)
+    async def list_newest(self) -> None:
+        async with self:
+            account = await self._account()
+            self.query = ""
+        await self._list(account)
+
+    @rx.event(background=True)
+    async def search(self, form: dict[str, Any]) -> None:
+        """Find the passages nearest in meaning."""
+        async with self:
+            account = await self._account()
+            self.query = str(form.get("words", "")).strip()[:500]
+        await self._list(account)
+
+    @rx.event(background=True)
+    async def show_more(self) -> None:
+        async with self:
+            account = await self._account()
+            before = self.next_before
+        await self._list(account, before=before)
+
+    @rx.event(background=True)
+    async def add(self, form: dict[str, Any]) -> None:
+        async with self:
+            account = await self._account()
+        text = str(form.get("text", "")).strip()
+        if text:
+            await self._change(account, memory.add_passage(app_context(), account, text))
+
+    @rx.event(background=True)
+    async def delete(self, passage_id: str) -> None:
+        async with self:
+            account = await self._account()
+        await self._change(account, memory.delete_passage(app_context(), account, passage_id))
+
+    @rx.event(background=True)
+    async def start_over(self, form: dict[str, Any]) -> Any:
+        """Replace the agent by a fresh one, when the person typed the word."""
+        async with self:
+            account = await self._account()
+            say, self.reset_problem = self._words(), ""
+            if str(form.get("confirm", "")).strip().lower() != RESET_WORD:
+                self.reset_problem = say("Type the word “{word}” to confirm.", word=RESET_WORD)
+                return None
+        try:
+            await memory.reset_agent(app_context(), account)
+        except PlatformError as exc:
+            async with self:
+                self.reset_problem = problem_words(say, exc.code, exc.message)
+            return None
+        async with self:
+            self._tell(say("Your agent starts over. The conversation is still here."))
+        return [MemoryState.open, ArchiveState.list_newest]
+
+    async def _change(self, account: Account, change: Awaitable[object]) -> None:
+        try:
+            await change
+        except PlatformError as exc:
+            await self._fail(exc)
+            return
+        await self._list(account)
+
+    async def _list(self, account: Account, *, before: str = "") -> None:
+        try:
+            page = await memory.list_passages(
+                app_context(), account, query=self.query, limit=PAGE_PASSAGES, before=before or None
+            )
+        except PlatformError as exc:
+            await self._fail(exc)
+            return
+        async with self:
+            say, zone = self._words(), self._zone()
+            shown = [
+                ShownPassage(id=p.id, text=p.text, when=say.moment(at_ms(p.created_at_ms, zone)))
+                for p in page.passages
+            ]
+            self.passages = [*self.passages, *shown] if before else shown
+            self.next_before = page.next_before or ""
+            self.is_empty, self.archive_problem = not self.passages, ""
+
+    async def _fail(self, error: PlatformError) -> None:
+        async with self:
+            self.archive_problem = problem_words(self._words(), error.code, error.message)

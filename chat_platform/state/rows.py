@@ -1,0 +1,114 @@
+"""Messages as the chat page shows them: one row each, with words, dates and the receipt's line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+from zoneinfo import ZoneInfo
+
+from chat_platform.context import AppContext
+from chat_platform.history import history_page, page_around
+from chat_platform.i18n import Words, at_ms
+from chat_platform.ids import AccountId, MessageId
+from chat_platform.markdown_html import to_html
+from chat_platform.models import Message
+from chat_platform.problem_words import problem_words
+from chat_platform.receipts import TurnTotal, totals_of
+
+PAGE_MESSAGES = 40
+
+
+class Row(TypedDict):
+    id: str
+    role: str
+    html: str
+    """An answer, safe to show."""
+    text: str
+    """What the person wrote, as it is."""
+    time: str
+    date: str
+    day: str
+    """The day in words, over the first message of each day."""
+    turn_id: str
+    receipt: str
+    """The cost in one line, under answers."""
+    problem: str
+    """Why the turn failed, under its last message."""
+    is_stopped: bool
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows from oldest to newest, and where the older ones go on."""
+
+    rows: list[Row]
+    older_before: str
+
+
+def with_days(rows: list[Row], *, after: Row | None = None) -> list[Row]:
+    """Keep the day in words only where a day begins; `after` is the row before the first."""
+    dates = [after["date"] if after else "", *(row["date"] for row in rows)]
+    return [
+        row if date != row["date"] else Row(**{**row, "day": ""})
+        for row, date in zip(rows, dates, strict=False)
+    ]
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Reads the rows of one person, in their language and time zone."""
+
+    ctx: AppContext
+    account_id: AccountId
+    say: Words
+    zone: ZoneInfo
+
+    async def newest(self) -> Rows:
+        page = await history_page(self.ctx, self.account_id, limit=PAGE_MESSAGES)
+        return Rows(await self._rows(page.messages), page.next_before or "")
+
+    async def before(self, message_id: str) -> Rows:
+        page = await history_page(
+            self.ctx, self.account_id, limit=PAGE_MESSAGES, before=MessageId(message_id)
+        )
+        return Rows(await self._rows(page.messages), page.next_before or "")
+
+    async def around(self, message_id: str) -> Rows:
+        page = await page_around(
+            self.ctx, self.account_id, MessageId(message_id), limit=PAGE_MESSAGES
+        )
+        return Rows(await self._rows(page.messages), page.next_before or "")
+
+    async def _rows(self, messages: Sequence[Message]) -> list[Row]:
+        totals = await totals_of(self.ctx, self.account_id, {m.turn_id for m in messages})
+        last_ids = {message.turn_id: message.id for message in messages}
+        rows = [
+            self._row(m, totals.get(m.turn_id) if last_ids[m.turn_id] == m.id else None)
+            for m in messages
+        ]
+        return with_days(rows)
+
+    def _row(self, message: Message, total: TurnTotal | None) -> Row:
+        """`total` is given with the turn's last message: its end is told there."""
+        at = at_ms(message.created_at_ms, self.zone)
+        is_answer = message.role == "assistant"
+        status = total.status if total else "running"
+        return Row(
+            id=message.id,
+            role=message.role,
+            html=to_html(message.content, self.say.language) if is_answer else "",
+            text="" if is_answer else message.content,
+            time=self.say.time(at),
+            date=at.date().isoformat(),
+            day=self.say.day(at),
+            turn_id=message.turn_id,
+            receipt=self._receipt(total) if total and status != "running" else "",
+            problem=self._problem(total) if total and status == "failed" else "",
+            is_stopped=status == "cancelled",
+        )
+
+    def _receipt(self, total: TurnTotal) -> str:
+        tokens = self.say.many("{number} token", "{number} tokens", total.tokens)
+        return f"{self.say.money(total.cost_nano_usd)} · {tokens}"
+
+    def _problem(self, total: TurnTotal) -> str:
+        return problem_words(self.say, total.error_code, total.error_detail)

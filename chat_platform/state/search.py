@@ -1,0 +1,50 @@
+"""Looking for words in the whole conversation."""
+
+from typing import Any, TypedDict
+
+import reflex as rx
+
+from chat_platform.context import app_context
+from chat_platform.i18n import at_ms
+from chat_platform.ids import AccountId
+from chat_platform.message_search import Found, search
+from chat_platform.state.account import AccountState
+from chat_platform.state.chat import ChatState
+
+MAX_RESULTS = 50
+
+
+class Result(TypedDict):
+    id: str
+    who: str
+    when: str
+    snippet: str
+
+
+class SearchState(AccountState):
+    results: list[Result] = []
+    outcome: str = ""
+
+    @rx.event
+    async def search(self, form: dict[str, Any]) -> None:
+        account = await self._account()
+        words = str(form.get("words", "")).strip()[:200]
+        found = await search(app_context(), AccountId(account.id), query=words, limit=MAX_RESULTS)
+        say = self._words()
+        self.results = [self._result(one) for one in found]
+        self.outcome = say.many("{number} message found", "{number} messages found", len(found))
+
+    @rx.event
+    async def open_result(self, message_id: str) -> Any:
+        """Show the conversation around the message."""
+        await self._account()
+        return ChatState.show_message(message_id)
+
+    def _result(self, found: Found) -> Result:
+        say, message = self._words(), found.message
+        return Result(
+            id=message.id,
+            who=say("You") if message.role == "user" else say("Your agent"),
+            when=say.moment(at_ms(message.created_at_ms, self._zone())),
+            snippet=found.snippet,
+        )

@@ -1,0 +1,169 @@
+"""What the person used and has left: totals, lists, the chart's bars and the CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any, TypedDict
+from zoneinfo import ZoneInfo
+
+import reflex as rx
+
+from chat_platform.clock import now_ms
+from chat_platform.context import app_context
+from chat_platform.i18n import Words, at_ms
+from chat_platform.ids import AccountId
+from chat_platform.models import Account
+from chat_platform.money import to_usd_text
+from chat_platform.state.account import AccountState
+from chat_platform.state.receipt import kind_words
+from chat_platform.usage import UsageLine, UsageReport, report
+
+PERIODS = ("budget", "7", "30", "90")
+DEAREST_TURNS = 10
+_MAX_BARS = 92
+
+
+class Line(TypedDict):
+    name: str
+    cost: str
+    calls: str
+    tokens: str
+    share: str
+    """Of the greatest in its list, as a CSS length."""
+    turn_id: str
+
+
+class UsageState(AccountState):
+    period: str = "budget"
+    is_empty: bool = False
+    spent: str = ""
+    left: str = ""
+    limit: str = ""
+    renews: str = ""
+    spent_share: str = "0%"
+    total: str = ""
+    summary: str = ""
+    pending: str = ""
+    days: list[Line] = []
+    models: list[Line] = []
+    kinds: list[Line] = []
+    turns: list[Line] = []
+
+    @rx.event
+    async def open(self) -> None:
+        self._show(await self._report(await self._account()))
+
+    @rx.event
+    async def choose(self, period: str) -> None:
+        account = await self._account()
+        self.period = period if period in PERIODS else "budget"
+        self._show(await self._report(account))
+
+    @rx.event
+    async def download_csv(self) -> Any:
+        """Give the days of the chosen period as a file."""
+        read = await self._report(await self._account())
+        return rx.download(data=_as_csv(read.by_day), filename="usage.csv")
+
+    async def _report(self, account: Account) -> UsageReport:
+        zone, start_ms, end_ms = self._zone(), None, None
+        if self.period != "budget":
+            first = at_ms(now_ms(), zone).date() - timedelta(days=int(self.period) - 1)
+            start_ms, end_ms = _midnight_ms(first, zone), now_ms() + 1
+        return await report(
+            app_context(), AccountId(account.id), start_ms=start_ms, end_ms=end_ms, zone=zone
+        )
+
+    def _show(self, read: UsageReport) -> None:
+        say, zone, budget = self._words(), self._zone(), read.budget
+        self.spent = say.money(budget.spent_nano_usd)
+        self.left = say.money(max(0, budget.remaining_nano_usd))
+        self.limit = say.money(budget.limit_nano_usd)
+        self.renews = say.day(at_ms(budget.resets_at_ms, zone))
+        self.spent_share = _share(budget.spent_nano_usd, budget.limit_nano_usd)
+        self.total = say.money(read.cost_nano_usd)
+        self.summary = _summary(say, read)
+        self.pending = _pending(say, read.pending_calls)
+        self.days = _lines(say, _every_day(read, zone), lambda name: _day_name(say, name))
+        self.models = _lines(say, _dearest(read.by_model), str)
+        self.kinds = _lines(say, _dearest(read.by_kind), lambda name: kind_words(say, name))
+        dearest = _dearest([line for line in read.by_turn if line.name])[:DEAREST_TURNS]
+        self.turns = _lines(say, dearest, lambda name: "", are_turns=True)
+        self.is_empty = not self.models
+
+
+def _summary(say: Words, read: UsageReport) -> str:
+    return " · ".join(
+        (
+            say.many("{number} message", "{number} messages", read.turns),
+            say.many("{number} model call", "{number} model calls", read.model_calls),
+            say("{number} tokens read", number=say.number(read.prompt_tokens)),
+            say("{number} tokens written", number=say.number(read.completion_tokens)),
+        )
+    )
+
+
+def _pending(say: Words, calls: int) -> str:
+    if not calls:
+        return ""
+    return say.many(
+        "The price of {number} call is still to come.",
+        "The prices of {number} calls are still to come.",
+        calls,
+    )
+
+
+def _lines(
+    say: Words, lines: Sequence[UsageLine], name_of: Any, *, are_turns: bool = False
+) -> list[Line]:
+    greatest = max((line.cost_nano_usd for line in lines), default=0)
+    return [
+        Line(
+            name=name_of(line.name),
+            cost=say.money(line.cost_nano_usd),
+            calls=say.number(line.model_calls),
+            tokens=say.number(line.prompt_tokens + line.completion_tokens),
+            share=_share(line.cost_nano_usd, greatest),
+            turn_id=line.name if are_turns else "",
+        )
+        for line in lines
+    ]
+
+
+def _dearest(lines: Sequence[UsageLine]) -> list[UsageLine]:
+    return sorted(lines, key=lambda line: -line.cost_nano_usd)
+
+
+def _every_day(read: UsageReport, zone: ZoneInfo) -> list[UsageLine]:
+    """Return the days up to today, those without calls included, oldest first."""
+    used = {line.name: line for line in read.by_day}
+    first = at_ms(read.start_ms, zone).date()
+    last = min(at_ms(read.end_ms - 1, zone).date(), at_ms(now_ms(), zone).date())
+    count = min((last - first).days + 1, _MAX_BARS)
+    days = [(last - timedelta(days=n)).isoformat() for n in reversed(range(count))]
+    return [used.get(day) or UsageLine(day, 0, 0, 0, 0) for day in days]
+
+
+def _day_name(say: Words, day: str) -> str:
+    return say.short_day(datetime.fromisoformat(day))
+
+
+def _midnight_ms(day: date, zone: ZoneInfo) -> int:
+    return int(datetime.combine(day, time(), zone).timestamp() * 1000)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{min(100, 100 * part / whole):.1f}%" if whole > 0 else "0%"
+
+
+def _as_csv(lines: Sequence[UsageLine]) -> str:
+    file = io.StringIO()
+    rows = csv.writer(file)
+    rows.writerow(("day", "cost_usd", "model_calls", "prompt_tokens", "completion_tokens"))
+    for line in lines:
+        cost = to_usd_text(line.cost_nano_usd)
+        rows.writerow(
+            (line.name, cost, line.model_calls, line.prompt_tokens, line.completion_tokens)
+        )
+    return file.getvalue()

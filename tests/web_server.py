@@ -1,0 +1,148 @@
+"""The real server with fakes at the ports, for browser tests and screenshots of the pages.
+
+Serve it with granian: `tests.web_server:app`, as a factory. `FAKE_PACE_SECONDS` is the pause
+between two words of an answer. The agent answers by what it is asked, see `script_for`.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, replace
+
+import chat_platform.app as server
+from chat_platform import turns
+from chat_platform.context import AppContext, app_context
+from chat_platform.db import transaction
+from chat_platform.errors import UpstreamFailed
+from chat_platform.ids import AccountId, AgentId
+from chat_platform.models import ModelCall
+from chat_platform.ports import RunEvent, RunStarted, StepChanged, TextPiece
+from tests.fakes import FakeGateway, FakeMemory, FakeRuntime
+
+PACE_SECONDS = float(os.environ.get("FAKE_PACE_SECONDS", "0.01"))
+
+SHORT = """\
+Here is a plan for the weekend, with what you told me in mind.
+
+1. **Saturday**: the market opens at nine. Buy bread and *ripe* tomatoes.
+2. **Sunday**: rest, then a walk of about `6 km`.
+
+| what | when | price |
+| --- | --- | ---: |
+| bread | Saturday | 3.20 |
+| train | Sunday | 12.00 |
+
+```python
+def total(prices: list[float]) -> float:
+    return sum(prices)  # what the weekend costs
+```
+
+> Take an umbrella: it may rain.
+"""
+HOSTILE = """\
+<script>document.title = "pwned"</script><img src=x onerror="document.title='pwned'">
+
+[click](javascript:document.title='pwned') and [data](data:text/html,<script>1</script>)
+
+![pixel](https://tracker.example/pixel.png) and [fine](https://example.com/)
+
+```html
+<script>document.title = "pwned"</script>
+```
+"""
+PARAGRAPH = (
+    "The quick method keeps **one** small piece of text live and freezes the rest, so that each "
+    "update touches only the tail and nothing else.\n\n"
+)
+
+
+def script_for(text: str) -> list[RunEvent | Exception]:
+    """What the agent does about a message: `fail`, `hostile`, `long <words>`, or a short answer."""
+    asked = text.split()
+    if asked[:1] == ["fail"]:
+        return [TextPiece("I began"), UpstreamFailed("The model failed.", code="model_failed")]
+    if asked[:1] == ["hostile"]:
+        return _pieces(HOSTILE)
+    if asked[:1] == ["long"]:
+        words = PARAGRAPH.split(" ")
+        count = int(asked[1])
+        return [TextPiece(words[n % len(words)] + " ") for n in range(count)]
+    return [
+        StepChanged("memory_edit", "human", "started"),
+        StepChanged("memory_edit", "human", "done"),
+        *_pieces(SHORT),
+    ]
+
+
+def _pieces(text: str) -> list[RunEvent | Exception]:
+    return [TextPiece(piece) for piece in text.splitlines(keepends=True)]
+
+
+@dataclass
+class PacedRuntime(FakeRuntime):
+    """Answers at a reading pace, until it is stopped, and books two model calls an answer."""
+
+    async def run(
+        self, agent_id: AgentId, text: str, *, note: str = ""
+    ) -> AsyncGenerator[RunEvent, None]:
+        self.cancelled = [cancelled for cancelled in self.cancelled if cancelled != agent_id]
+        yield RunStarted("run")
+        await book_calls(app_context(), agent_id)
+        for event in script_for(text):
+            await asyncio.sleep(PACE_SECONDS)
+            if agent_id in self.cancelled:
+                return
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+
+async def book_calls(ctx: AppContext, agent_id: AgentId) -> None:
+    """Put an embedding and a reply into the ledger, as the proxy would."""
+    account_id = AccountId(agent_id.removeprefix("agent-"))
+    turn_id = await turns.running_turn(ctx, account_id)
+    shared = {
+        "account_id": account_id,
+        "agent_id": agent_id,
+        "turn_id": turn_id,
+        "state": "settled",
+        "cost_source": "stream",
+        "owner": ctx.process_id,
+        "lease_until_ms": 0,
+    }
+    async with transaction(ctx.engine) as session:
+        session.add(
+            ModelCall(
+                kind="embedding",
+                model="demo-embedding",
+                prompt_tokens=41,
+                cost_nano_usd=820,
+                total_ms=120,
+                **shared,
+            )
+        )
+        session.add(
+            ModelCall(
+                kind="chat",
+                model="demo-chat",
+                prompt_tokens=1834,
+                completion_tokens=212,
+                cost_nano_usd=1_080_200,
+                total_ms=2300,
+                **shared,
+            )
+        )
+
+
+@contextlib.asynccontextmanager
+async def with_fakes() -> AsyncIterator[None]:
+    """Runs inside the server's own lifespan: the same context, with fakes for the peers."""
+    real = app_context()
+    server.serve(replace(real, runtime=PacedRuntime(), memory=FakeMemory(), billing=FakeGateway()))
+    yield
+    server.serve(real)
+
+
+app = server.app
+app.register_lifespan_task(with_fakes)
