@@ -88,10 +88,9 @@ class _Launch:
         self._peers = EmbeddedPeers(settings, places, self._steps, self._supervisor)
 
     async def run(self) -> None:
-        self._stop_leftovers()
-        if not self._peers_only:
-            check_port(self._settings)
         is_told_to_stop = _stop_event()
+        # A killed launcher's file may still say `ready`.
+        self._set_state("starting")
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(is_told_to_stop.wait())
         try:
@@ -104,6 +103,9 @@ class _Launch:
             await self._stop(starting)
 
     async def _start(self) -> None:
+        await asyncio.to_thread(self._stop_leftovers)
+        if not self._peers_only:
+            check_port(self._settings)
         with _launch_failed_alone():
             async with asyncio.TaskGroup() as group:
                 started = group.create_task(self._peers.start())
