@@ -155,8 +155,7 @@ class Relay:
     async def _end_stream(self, watch: StreamWatch) -> bool:
         rest = watch.end()
         if watch.is_whole:
-            metered = metering.of_answer(self._paid.request, self._paid.price, watch.usage)
-            self._settle("settled", metered, response_id=watch.response_id)
+            self._settle_whole(watch)
             await self._send_body(rest, more=False)
             return True
         code = "error_event" if watch.error else "broken_answer"
@@ -173,10 +172,18 @@ class Relay:
             self._settle("cancelled", self._broken(), error_code="server_stopped")
             raise asyncio.CancelledError
         call.task.uncancel()
+        if self._watch and self._watch.is_whole:
+            # Callers hang up as soon as they have read `[DONE]`: nothing was lost.
+            self._settle_whole(self._watch)
+            return True
         self._settle("cancelled", self._broken(), error_code=call.abort_reason)
         if call.abort_reason == CALLER_GONE:
             return False
         return await self._tell(problems.turn_cancelled())
+
+    def _settle_whole(self, watch: StreamWatch) -> None:
+        metered = metering.of_answer(self._paid.request, self._paid.price, watch.usage)
+        self._settle("settled", metered, response_id=watch.response_id)
 
     async def _fail(self, problem: Problem, metered: Metered) -> bool:
         self._settle("failed", metered, error_code=problem.code)

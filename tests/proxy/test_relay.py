@@ -379,6 +379,19 @@ async def test_the_callers_leaving_closes_upstream_at_once(
     assert row.cost_source == "estimated"
 
 
+async def test_a_caller_that_hangs_up_after_the_last_word_has_a_whole_answer(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    everything = chunk("Hello") + chunk(finish="stop") + USAGE_CHUNK + DONE
+    upstream.answers = [stream(everything, b": bye\n\n", pause_seconds=0.4)]
+
+    with pytest.raises(httpx.ReadTimeout):
+        await proxy.post(f"{agent.agent_id}/chat/completions", json=STREAM, timeout=0.1)
+
+    [row] = await _settled(ctx)
+    assert (row.state, row.cost_nano_usd, row.cost_source) == ("settled", COST, "stream")
+
+
 async def test_a_cancelled_turns_call_ends_at_once_and_says_so(
     ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
 ):
