@@ -51,6 +51,11 @@ test-full: .venv/.dev browser ## The slow rest: faults, real LiteLLM with its da
 browser: .venv/.dev
 	@$(BIN)/python -m tests.e2e.install_browser
 
+.PHONY: bench-turns
+bench-turns: .venv/.dev ## Measure what turns cost: latency over bare Letta, memory for many at once
+	@$(BIN)/python -m benchmarks.turns.capacity
+	@$(BIN)/python -m benchmarks.turns.chain
+
 .PHONY: requirements
 requirements: .venv/.run ## Compile requirements*.txt from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q -o requirements.txt

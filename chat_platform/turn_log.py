@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, delete, insert, select
@@ -22,6 +24,17 @@ class TurnTaken(Exception):
     """The turn is over or has another owner: whoever gets this stops, and settles nothing."""
 
 
+@dataclass(frozen=True)
+class _Append:
+    turn_id: TurnId
+    owner: str
+    events: Sequence[TurnEvent]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return _rows(self.turn_id, self.events)
+
+
 class LockedTurn(NamedTuple):
     account_id: str
     conversation_id: str | None
@@ -30,14 +43,8 @@ class LockedTurn(NamedTuple):
 
 async def append(ctx: AppContext, turn_id: TurnId, events: Sequence[TurnEvent]) -> None:
     """Make the events durable, then show them to readers. Raises TurnTaken."""
-
-    def write(connection: Connection) -> bool:
-        is_ours = lock_running(connection, turn_id, ctx.process_id) is not None
-        if is_ours:
-            insert_events(connection, turn_id, events)
-        return is_ours
-
-    if not await ctx.writer.write(write):
+    entry = _Append(turn_id, ctx.process_id, events)
+    if not await asyncio.shield(ctx.writer.put(_append_all, entry)):
         raise TurnTaken(turn_id)
     await ctx.turn_feed.publish(turn_id, events)
 
@@ -77,18 +84,7 @@ def lock_running(connection: Connection, turn_id: TurnId, owner: str) -> LockedT
 
 
 def insert_events(connection: Connection, turn_id: TurnId, events: Sequence[TurnEvent]) -> None:
-    at_ms = now_ms()
-    rows = [
-        {
-            "turn_id": turn_id,
-            "number": e.number,
-            "type": e.type,
-            "data": e.data,
-            "created_at_ms": at_ms,
-        }
-        for e in events
-    ]
-    connection.execute(insert(TurnEventRow), rows)
+    connection.execute(insert(TurnEventRow), _rows(turn_id, events))
 
 
 def read_all(connection: Connection, turn_id: TurnId) -> list[TurnEvent]:
@@ -103,6 +99,36 @@ def compact(connection: Connection, turn_id: TurnId, events: list[TurnEvent]) ->
     """
     connection.execute(delete(TurnEventRow).where(col(TurnEventRow.turn_id) == turn_id))
     insert_events(connection, turn_id, merge_text(events))
+
+
+def _append_all(connection: Connection, entries: list[_Append]) -> list[bool]:
+    """Append for all turns that wait, in two statements; False for those that were taken."""
+    query = (
+        select(col(Turn.id), col(Turn.owner))
+        .where(col(Turn.id).in_([e.turn_id for e in entries]), col(Turn.status) == "running")
+        .order_by(col(Turn.id))
+        .with_for_update()
+    )
+    running = {(turn_id, owner) for turn_id, owner in connection.execute(query)}
+    is_ours = [(entry.turn_id, entry.owner) in running for entry in entries]
+    rows = [row for e, ours in zip(entries, is_ours, strict=True) if ours for row in e.rows]
+    if rows:
+        connection.execute(insert(TurnEventRow), rows)
+    return is_ours
+
+
+def _rows(turn_id: TurnId, events: Sequence[TurnEvent]) -> list[dict[str, Any]]:
+    at_ms = now_ms()
+    return [
+        {
+            "turn_id": turn_id,
+            "number": event.number,
+            "type": event.type,
+            "data": event.data,
+            "created_at_ms": at_ms,
+        }
+        for event in events
+    ]
 
 
 def _entries(turn_id: TurnId, after: int) -> Select[int, str, dict[str, Any]]:
@@ -125,10 +151,11 @@ async def _next_events(
     reached: int,
 ) -> Sequence[TurnEvent] | None:
     """Wait for news; return it, or what the log has where the news has a gap or says nothing."""
-    try:
-        events = await asyncio.wait_for(news.get(), LOOK_AGAIN_SECONDS)
-    except TimeoutError:
-        events = ()
+    events: Sequence[TurnEvent] = ()
+    # Not wait_for: it makes a task for every piece of text.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+            events = await news.get()
     if events and events[0].number - events[0].width <= reached:
         return events
     return await _catch_up(ctx, turn_id, reached)

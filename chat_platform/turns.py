@@ -15,6 +15,7 @@ from chat_platform.errors import Invalid, NotFound, TooLarge, Unavailable
 from chat_platform.ids import AccountId, TurnId
 from chat_platform.ledger import TurnUsage
 from chat_platform.models import Account, Message, ModelCall, Turn
+from chat_platform.rate_limits import MESSAGES_OF_ACCOUNT
 from chat_platform.turn_events import TurnEvent
 from chat_platform.turn_opening import first_event, open_turn, opened_before
 from chat_platform.turn_runner import TurnToRun, run_turn
@@ -40,14 +41,15 @@ async def start_turn(
     """Start the agent's turn for the person's message and return at once; `follow` it.
 
     The same key with the same text gives the same turn, however often and however parallel.
-    Raises Invalid, TooLarge, BudgetSpent, Conflict (`turn_running`, `idempotency_key_reused`)
-    and Unavailable `restarting`; then nothing was kept and nothing is charged.
+    Raises Invalid, TooLarge, RateLimited, BudgetSpent, Unavailable `restarting` and Conflict
+    (`turn_running`, `idempotency_key_reused`); then nothing was kept and nothing is charged.
     """
     turn = _new_turn(ctx, account, text, idempotency_key)
     if known := await opened_before(ctx, turn):
         return known
     if ctx.running_turns.draining.is_set():
         raise restarting()
+    await ctx.limits.take(MESSAGES_OF_ACCOUNT, "message", account.id)
     await budgets.ensure_affordable(ctx, AccountId(account.id))
     turn_id = await open_turn(ctx, turn, text)
     if turn_id == turn.id:

@@ -141,6 +141,20 @@ class Platform:
     def pid_of(self, part: str) -> int:
         return json.loads((self.data_dir / "run" / "processes" / f"{part}.json").read_text())["pid"]
 
+    def url_of(self, part: str) -> str:
+        """Where a part listens; granian's worker, not its parent, does."""
+        parent = psutil.Process(self.pid_of(part))
+        for process in (parent, *parent.children(recursive=True)):
+            for connection in process.net_connections("tcp"):
+                if connection.status == psutil.CONN_LISTEN:
+                    return f"http://127.0.0.1:{connection.laddr.port}"
+        raise AssertionError(f"{part} does not listen")
+
+    def calls_at_the_model(self, words: str) -> list[dict[str, Any]]:
+        """The chat calls that the demo model got for a message, as it saw them."""
+        calls = httpx.get(f"{self.url_of('demo-model')}/__calls").json()
+        return [call for call in calls if words in call["last_words"]]
+
     def processes(self) -> list[psutil.Process]:
         """Everything alive that was started for this state folder."""
         found: list[psutil.Process] = []

@@ -1,0 +1,59 @@
+"""On the real chain: a turn that is told to stop stops, and so does the bill."""
+
+import random
+import time
+from decimal import Decimal
+
+import pytest
+
+from tests.e2e.platform import Person, Platform
+
+pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
+
+STOP_SECONDS = 1.0
+_random = random.Random(4)
+MOMENTS = [round(_random.uniform(0, 2.5), 2) for _ in range(10)]
+"""From before the agent's run has begun to the middle of the reply."""
+
+
+def wait_until_nothing_is_open(platform: Platform, words: str, *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while any(call["state"] == "open" for call in platform.calls_at_the_model(words)):
+        assert time.monotonic() < deadline, f"still open at the model after {seconds} s"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_stop_closes_the_models_call_within_a_second(
+    platform: Platform, alice: Person, moment: float
+):
+    words = f"[[words 400]] [[pace 30]] for {alice.name}"
+    alice.say("Hello!")
+    turn_id = alice.begin(words)
+    time.sleep(moment)
+
+    alice.request("POST", f"/chat/turns/{turn_id}/cancel")
+
+    wait_until_nothing_is_open(platform, words, seconds=STOP_SECONDS)
+    turn = alice.wait_for_end(turn_id, seconds=STOP_SECONDS)
+    assert turn["status"] == "cancelled"
+    assert {call["status"] for call in turn["calls"]} <= {"cancelled", "settled", "unknown"}
+    total = sum(Decimal(call["cost_usd"]) for call in turn["calls"])
+    assert total == Decimal(turn["usage"]["cost_usd"])
+    assert len(platform.calls_at_the_model(words)) <= 1
+
+
+def test_what_was_said_is_kept_and_the_agent_hears_of_it(platform: Platform, alice: Person):
+    turn_id = alice.begin(f"[[words 400]] [[pace 30]] for {alice.name}")
+    while not (calls := platform.calls_at_the_model(alice.name)) or calls[0]["pieces_sent"] < 20:
+        time.sleep(0.05)
+    alice.request("POST", f"/chat/turns/{turn_id}/cancel")
+    turn = alice.wait_for_end(turn_id)
+
+    answer = alice.say("Are you there?")
+
+    said, reply = turn["messages"]
+    assert said["content"].endswith(alice.name)
+    assert reply["status"] == "partial"
+    assert reply["content"].startswith("word1 word2")
+    assert answer["message"]["status"] == "complete"

@@ -1,0 +1,97 @@
+"""On the real chain: parts die in the middle of a turn, and nothing is lost or paid twice."""
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.e2e.platform import Person, Platform
+
+pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(600)]
+
+RECOVERY_SECONDS = 30.0
+
+
+def wait_until_it_talks(platform: Platform, words: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        calls = platform.calls_at_the_model(words)
+        if calls and calls[-1]["pieces_sent"] > 20:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the model was not asked")
+
+
+def post(person: Person, text: str) -> httpx.Response:
+    return person.request("POST", "/chat/message", json={"content": text})
+
+
+def test_a_killed_server_keeps_the_message_and_the_text_and_charges_once(
+    platform: Platform, alice: Person
+):
+    words = f"[[words 600]] [[pace 30]] for {alice.name}"
+    turn_id = alice.begin(words)
+    wait_until_it_talks(platform, words)
+    time.sleep(0.5)
+
+    platform.kill("server")
+    killed_at = time.monotonic()
+    time.sleep(1)
+    platform.wait_until_ready()
+    turn = alice.wait_for_end(turn_id, seconds=RECOVERY_SECONDS)
+
+    assert time.monotonic() - killed_at < RECOVERY_SECONDS + 15
+    assert turn["status"] == "failed"
+    assert turn["error"]["code"] == "interrupted"
+    said, reply = turn["messages"]
+    assert (said["content"], said["status"]) == (words, "failed")
+    assert reply["status"] == "partial"
+    assert reply["content"].startswith("word1 word2")
+    assert len(platform.calls_at_the_model(words)) == 1
+    assert len(platform.rows("select id from model_calls where turn_id = ?", turn_id)) == 1
+    assert alice.say("Are you back?")["message"]["content"]
+
+
+@pytest.mark.parametrize(
+    ("part", "statuses"), [("letta", {503}), ("litellm", {502, 503})], ids=["letta", "litellm"]
+)
+def test_a_killed_peer_fails_the_turn_and_the_next_message_works(
+    platform: Platform, alice: Person, part: str, statuses: set[int]
+):
+    words = f"[[words 600]] [[pace 30]] for {alice.name}"
+    alice.say("Hello!")
+    with ThreadPoolExecutor() as at_once:
+        waiting = at_once.submit(post, alice, words)
+        wait_until_it_talks(platform, words)
+        platform.kill(part)
+        answer = waiting.result(timeout=60)
+
+    assert answer.status_code in statuses, answer.text
+    turn = alice.turn(answer.json()["turn_id"])
+    assert turn["status"] == "failed"
+    assert turn["messages"][0]["content"] == words
+    assert {call["status"] for call in turn["calls"]} <= {"failed", "cancelled", "unknown"}
+    time.sleep(1)
+    platform.wait_until_ready(120)
+    assert alice.say("Are you back?")["message"]["content"]
+
+
+def test_a_terminated_server_lets_the_running_turn_finish(platform: Platform, alice: Person):
+    words = f"[[words 100]] [[pace 30]] for {alice.name}"
+    turn_id = alice.begin(words)
+    wait_until_it_talks(platform, words)
+
+    os.kill(platform.pid_of("server"), signal.SIGTERM)
+    time.sleep(0.5)
+    meanwhile = post(alice, "Anybody there?")
+    time.sleep(5)
+    platform.wait_until_ready(60)
+
+    assert meanwhile.status_code == 503
+    assert meanwhile.json()["code"] == "restarting"
+    turn = alice.wait_for_end(turn_id)
+    assert turn["status"] == "finished"
+    assert turn["messages"][1]["content"].split()[-1] == "word100"
