@@ -17,6 +17,7 @@ from letta_client import (
     AsyncStream,
     ConflictError,
     DefaultAsyncHttpxClient,
+    InternalServerError,
     NotFoundError,
 )
 from letta_client.types import AgentState as LettaAgent
@@ -38,6 +39,7 @@ log = structlog.get_logger()
 _TRUST_SECONDS = 300
 """So long a checked agent is not checked again: only an operator changes it behind our back."""
 _RETRY_REPAIR_SECONDS = 60
+_NO_REDIS = "Background streaming requires Redis"
 # Letta pings every 20 s while the model is silent; longer silence means that Letta is gone.
 _TIMEOUT = httpx.Timeout(connect=5, read=90, write=30, pool=10)
 
@@ -68,7 +70,8 @@ class LettaRuntime:
     def __init__(self, client: AsyncLetta, settings: Settings) -> None:
         self._client = client
         self._plan = AgentPlan.of(settings)
-        self._keeps_runs = bool(settings.redis_url.get_secret_value())
+        self._keeps_runs = settings.has_redis
+        """Letta keeps runs in a Redis of its own settings; the first message tells whether."""
         self._checked: dict[AgentId, _Checked] = {}
         self._open_runs: dict[AgentId, asyncio.Event] = {}
 
@@ -94,15 +97,7 @@ class LettaRuntime:
         self, agent_id: AgentId, text: str, *, note: str = ""
     ) -> AsyncGenerator[RunEvent, None]:
         with translated():
-            stream = await self._client.agents.messages.create(
-                agent_id,
-                messages=_messages(text, note),
-                streaming=True,
-                stream_tokens=True,
-                include_pings=True,
-                include_compaction_messages=True,
-                background=self._keeps_runs,
-            )
+            stream = await self._post(agent_id, _messages(text, note))
             async for event in self._events(agent_id, stream):
                 yield event
 
@@ -187,6 +182,32 @@ class LettaRuntime:
         for block in (await self._client.agents.blocks.list(agent_id)).items:
             await self._client.blocks.delete(block.id)
         await self._client.agents.delete(agent_id)
+
+    async def _post(
+        self, agent_id: AgentId, messages: list[MessageCreateParam]
+    ) -> AsyncStream[LettaStreamingResponse]:
+        try:
+            return await self._stream(agent_id, messages)
+        except InternalServerError as exc:
+            if not (self._keeps_runs and _NO_REDIS in str(exc)):
+                raise
+        # Refused before anything ran, so this is no second message.
+        log.warning("letta.keeps_no_runs")
+        self._keeps_runs = False
+        return await self._stream(agent_id, messages)
+
+    async def _stream(
+        self, agent_id: AgentId, messages: list[MessageCreateParam]
+    ) -> AsyncStream[LettaStreamingResponse]:
+        return await self._client.agents.messages.create(
+            agent_id,
+            messages=messages,
+            streaming=True,
+            stream_tokens=True,
+            include_pings=True,
+            include_compaction_messages=True,
+            background=self._keeps_runs,
+        )
 
     async def _events(
         self, agent_id: AgentId, stream: AsyncStream[LettaStreamingResponse]

@@ -24,13 +24,16 @@ async def bobs_agent(agents: LettaRuntime, bob_id: AccountId) -> AgentId:
 async def test_a_written_block_is_in_the_next_prompt(
     agents: LettaRuntime, memories: LettaMemory, agent: AgentId, model: ScriptedModel
 ):
+    async for _ in agents.run(agent, "Hello"):
+        pass
+
     written = await memories.write_block(agent, "human", "Name: Алиса. Likes tea.")
 
     async for _ in agents.run(agent, "Who am I?"):
         pass
 
     assert written.value == "Name: Алиса. Likes tea."
-    assert "Name: Алиса. Likes tea." in model.chats_of(agent)[0].body["messages"][0]["content"]
+    assert "Name: Алиса. Likes tea." in model.chats_of(agent)[1].body["messages"][0]["content"]
 
 
 async def test_an_unknown_block_is_not_found(memories: LettaMemory, agent: AgentId):
