@@ -117,6 +117,13 @@ def check_disk_space(folder: Path, *, needed_bytes: int = _NEEDED_BYTES) -> None
 
 
 def _last_words(log: Path) -> str:
-    """Return the line of the log that tells most: uv's causes come indented, the deepest last."""
+    """Return what a log ends with in one line: uv's error with its deepest cause, where it is one.
+
+    uv writes `error: ...`, then its causes, the deepest last, then hints.
+    """
     lines = [line.strip() for line in tail(log).splitlines() if line.strip()]
-    return lines[-1].removeprefix("Caused by: ") if lines else "it said nothing"
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    causes = [line.removeprefix("cause: ") for line in lines if line.startswith("cause: ")]
+    if errors:
+        return f"{errors[-1]}{f' ({causes[-1]})' if causes else ''}."
+    return lines[-1] if lines else "it said nothing."

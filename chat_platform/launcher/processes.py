@@ -18,6 +18,7 @@ MARK = "CHAT_PLATFORM_STARTED_FOR"
 _SAME_START_SECONDS = 1.0
 _LEFTOVER_SECONDS = 8.0
 _POLL_SECONDS = 0.1
+_LONG_LOG_BYTES = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ def tail(log: Path, lines: int = 15) -> str:
 def _spawn(program: Program, records: Path) -> subprocess.Popen[bytes]:
     records.mkdir(parents=True, exist_ok=True)
     program.log.parent.mkdir(parents=True, exist_ok=True)
+    _keep_short(program.log)
     user = program.user
     with program.log.open("ab") as log:
         return subprocess.Popen(
@@ -136,6 +138,12 @@ def _spawn(program: Program, records: Path) -> subprocess.Popen[bytes]:
             group=user.gid if user else None,
             extra_groups=[] if user else None,
         )
+
+
+def _keep_short(log: Path) -> None:
+    """Put a log that has grown long aside; the one before that is forgotten."""
+    if log.exists() and log.stat().st_size > _LONG_LOG_BYTES:
+        log.replace(log.with_suffix(".old.log"))
 
 
 def _write_record(file: Path, program: Program, pid: int) -> Record:

@@ -10,13 +10,15 @@ import psutil
 from chat_platform.launcher.places import Places
 from chat_platform.launcher.supervisor import Supervisor
 
-State = Literal["starting", "ready", "stopping", "not running"]
+State = Literal["starting", "ready", "degraded", "stopping", "not running"]
+"""`degraded`: it was ready, and a peer is being started again."""
 
 
 def write_status(places: Places, supervisor: Supervisor, *, state: State, url: str) -> None:
     """Write `run/status.json`, whole or not at all; scripts may wait for its `ready`."""
+    trouble = any(peer.state != "running" for peer in supervisor.states.values())
     status = {
-        "state": state,
+        "state": "degraded" if state == "ready" and trouble else state,
         "url": url,
         "launcher_pid": os.getpid(),
         "peers": supervisor.as_dict(),

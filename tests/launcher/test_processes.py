@@ -121,6 +121,18 @@ def test_it_gets_only_the_environment_it_was_given(tmp_path: Path, monkeypatch: 
     running.stop()
 
 
+def test_a_long_log_is_put_aside(tmp_path: Path):
+    little = program(tmp_path, "print('new')")
+    little.log.parent.mkdir()
+    little.log.write_bytes(b"x" * 20_000_001)
+
+    running = start(tmp_path, "print('new')", says="new")
+    running.stop()
+
+    assert little.log.read_text() == "new\n"
+    assert (tmp_path / "logs" / "little.old.log").stat().st_size == 20_000_001
+
+
 def test_what_a_killed_launcher_left_is_stopped_at_the_next_start(tmp_path: Path):
     start(tmp_path, WITH_CHILD + SLEEP, says="up")
 
