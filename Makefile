@@ -56,6 +56,10 @@ bench-turns: .venv/.dev ## Measure what turns cost: latency over bare Letta, mem
 	@$(BIN)/python -m benchmarks.turns.capacity
 	@$(BIN)/python -m benchmarks.turns.chain
 
+.PHONY: bench-proxy
+bench-proxy: .venv/.dev ## Measure the LLM proxy beside nginx, LiteLLM and Portkey's gateway
+	@$(BIN)/python -m benchmarks.proxy
+
 .PHONY: requirements
 requirements: .venv/.run ## Compile requirements*.txt from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q -o requirements.txt

@@ -97,13 +97,15 @@ class FakeUpstream:
     answers: list[Answer] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     on_request: Callable[[Received], object] | None = None
+    choose: Callable[[Received], Answer] | None = None
+    """Gives the answer where no scripted one is left."""
     left: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a caller closed its connection before its answer was whole."""
     url: str = ""
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator["FakeUpstream"]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def serving(self, port: int = 0) -> AsyncIterator["FakeUpstream"]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", port)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
             yield self
@@ -116,11 +118,16 @@ class FakeUpstream:
                 self.received.append(request)
                 if self.on_request:
                     self.on_request(request)
-                answer = self.answers.pop(0) if self.answers else completion()
+                answer = self._next_answer(request)
                 if not await self._send(answer, reader, writer):
                     break
         finally:
             writer.close()
+
+    def _next_answer(self, request: Received) -> Answer:
+        if self.answers:
+            return self.answers.pop(0)
+        return self.choose(request) if self.choose else completion()
 
     async def _send(
         self, answer: Answer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

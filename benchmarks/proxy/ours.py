@@ -1,0 +1,124 @@
+"""Our proxy alone under granian, with auth, budget checks and the durable ledger on.
+
+Reads DATABASE_URL and LITELLM_BASE_URL; `fill` makes the accounts, agents and old ledger rows.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from pydantic import SecretStr
+from sqlalchemy import insert
+from starlette.types import Receive, Scope, Send
+
+from benchmarks.proxy.load import AGENTS
+from chat_platform.clock import now_ms
+from chat_platform.context import AppContext
+from chat_platform.db import GroupWriter, migrate, open_engine, transaction
+from chat_platform.local_identity import LocalIdentity
+from chat_platform.models import Account, Agent, ModelCall, Turn
+from chat_platform.proxy.app import ModelProxy, create_proxy
+from chat_platform.settings import Settings
+from tests.fakes import FakeGateway, FakeMemory, FakeRuntime
+
+KEY = "sk-key-of-the-benchmark"
+PAGE = 5000
+
+
+def settings_of(database_url: str, upstream_url: str) -> Settings:
+    return Settings(
+        _env_file=None,  # pyright: ignore[reportCallIssue]
+        environment="test",
+        database_url=SecretStr(database_url),
+        secret_key=SecretStr("s" * 40),
+        letta_global_api_key=SecretStr(KEY),
+        litellm_base_url=upstream_url,
+        litellm_has_database=False,
+        user_default_budget="1000000",
+    )
+
+
+@asynccontextmanager
+async def context(settings: Settings) -> AsyncIterator[AppContext]:
+    engine = open_engine(settings.database)
+    writer = GroupWriter(settings.database)
+    try:
+        yield AppContext(
+            settings=settings,
+            engine=engine,
+            writer=writer,
+            runtime=FakeRuntime(),
+            memory=FakeMemory(),
+            billing=FakeGateway(),
+            identity=LocalIdentity(engine),
+        )
+    finally:
+        await writer.close()
+        await engine.dispose()
+
+
+async def fill(database_url: str, *, accounts: int, calls: int) -> None:
+    """Make a migrated database with this many accounts, each with a turn, and ledger rows."""
+    await migrate(database_url)
+    engine = open_engine(database_url)
+    people = [f"account-{n}" for n in range(max(accounts, AGENTS))]
+    for start in range(0, len(people), PAGE):
+        page = people[start : start + PAGE]
+        async with transaction(engine) as session:
+            await session.execute(insert(Account), [_account(name) for name in page])
+            await session.execute(insert(Agent), [_agent(name) for name in page])
+            await session.execute(insert(Turn), [_turn(name) for name in page])
+    for start in range(0, calls, PAGE):
+        rows = [_old_call(people[n % len(people)], n) for n in range(start, start + PAGE)]
+        async with transaction(engine) as session:
+            await session.execute(insert(ModelCall), rows)
+    await engine.dispose()
+
+
+def _account(name: str) -> dict[str, object]:
+    return Account(id=name, email=name, auth_provider="embedded", auth_subject=name).model_dump()
+
+
+def _agent(name: str) -> dict[str, object]:
+    return Agent(account_id=name, agent_id=name.replace("account", "agent")).model_dump()
+
+
+def _turn(name: str) -> dict[str, object]:
+    return Turn(account_id=name, owner="bench", lease_until_ms=now_ms() + 10**7).model_dump()
+
+
+def _old_call(account: str, number: int) -> dict[str, object]:
+    return ModelCall(
+        account_id=account,
+        agent_id=account.replace("account", "agent"),
+        kind="chat",
+        model="demo-chat",
+        state="settled",
+        cost_source="header",
+        cost_nano_usd=54_800,
+        owner="old",
+        lease_until_ms=0,
+        started_at_ms=now_ms() - number,
+    ).model_dump()
+
+
+class Served:
+    """The proxy with a lifespan, as granian wants it."""
+
+    def __init__(self) -> None:
+        self._proxy: ModelProxy = create_proxy()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._proxy(scope, receive, send)
+            return
+        settings = settings_of(os.environ["DATABASE_URL"], os.environ["LITELLM_BASE_URL"])
+        await receive()
+        async with context(settings) as ctx, self._proxy.serving(ctx):
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def app() -> Served:
+    return Served()

@@ -1,0 +1,94 @@
+"""The real LiteLLM with its database, started once per run from the rig beside the project."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from chat_platform.settings import Settings
+
+UP = Path(__file__).resolve().parents[2] / "shared" / "rigs" / "litellm" / "up.sh"
+MASTER_KEY = "sk-master-of-the-rig-0123456789"
+
+# The models of the settings' defaults, at a fake upstream of the test's own.
+CONFIG = """
+model_list:
+  - model_name: demo-chat
+    litellm_params:
+      {{model: openai/gpt-4o-mini, api_base: "http://127.0.0.1:{port}/v1", api_key: x,
+        max_retries: 0, timeout: 2}}
+  - model_name: demo-embedding
+    litellm_params:
+      {{model: openai/text-embedding-3-small, api_base: "http://127.0.0.1:{port}/v1", api_key: x,
+        max_retries: 0, timeout: 2}}
+router_settings: {{num_retries: 0, disable_cooldowns: true}}
+litellm_settings: {{include_cost_in_streaming_usage: true, drop_params: true}}
+general_settings:
+  master_key: sk-master-1234
+  database_url: os.environ/DATABASE_URL
+  disable_prisma_schema_update: true
+  disable_budget_reservation: true
+"""
+
+
+@dataclass(frozen=True)
+class LiteLlmRig:
+    url: str
+    upstream_port: int
+    """Where the models' fake upstream is expected to listen."""
+
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(
+            update={
+                "litellm_base_url": self.url,
+                "litellm_master_key": SecretStr(MASTER_KEY),
+                "litellm_has_database": True,
+            }
+        )
+
+
+@pytest.fixture(scope="session")
+def litellm_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLlmRig]:
+    if not UP.exists() or not shutil.which("node"):
+        pytest.skip("the LiteLLM rig is not beside the project, or node is not installed")
+    proxy, postgres, unused, upstream = _free_ports(4)
+    config = tmp_path_factory.mktemp("rig") / "config.yaml"
+    config.write_text(CONFIG.format(port=upstream))
+    home = Path(tempfile.gettempdir()) / "chat-platform-rigs-of-tests"
+    environment = {
+        **os.environ,
+        "RIG_HOME": str(home),
+        "CONFIG": str(config),
+        "MASTER_KEY": MASTER_KEY,
+        "BATCH_WRITE_AT": "2",
+        "PATH": f"{Path('.venv/bin').resolve()}:{os.environ['PATH']}",
+    }
+    home.mkdir(exist_ok=True)
+    # The lock is held until the rig is down again: it has one home on a machine.
+    with (home / "lock").open("w") as lock:
+        subprocess.run(["flock", str(lock.fileno())], pass_fds=[lock.fileno()], check=True)
+        ports = [str(proxy), str(postgres), str(unused)]
+        started = subprocess.run(
+            [UP, *ports], env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        try:
+            if started.returncode:
+                pytest.skip(f"the LiteLLM rig does not start: {started.stdout[-500:]}")
+            yield LiteLlmRig(f"http://127.0.0.1:{proxy}", upstream)
+        finally:
+            subprocess.run([UP, "down"], env=environment, capture_output=True, check=False)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    return ports

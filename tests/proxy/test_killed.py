@@ -1,0 +1,133 @@
+"""The server is killed at random moments under load; the ledger must still add up."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlmodel import select
+
+from benchmarks.proxy import ours
+from benchmarks.proxy.peers import free_port
+from chat_platform.context import AppContext
+from chat_platform.db import reading, transaction
+from chat_platform.ledger_rows import LEASE_SECONDS
+from chat_platform.models import Budget, ModelCall
+from chat_platform.reconciliation import reconcile
+from tests.ledger_entries import Payer, intent, opened
+from tests.proxy.fake_upstream import FakeUpstream, completion, whole_stream
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+KILLS = 50
+AT_ONCE = 12
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@asynccontextmanager
+async def _server(url: str, upstream: FakeUpstream) -> AsyncIterator[tuple[int, int]]:
+    """Run the proxy as a process of its own; yield its process id and port."""
+    port = free_port()
+    command = ["-m", "uvicorn", "--factory", "benchmarks.proxy.ours:app", "--port", str(port)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        "--log-level=critical",
+        cwd=_ROOT,
+        env={**os.environ, "DATABASE_URL": url, "LITELLM_BASE_URL": upstream.url},
+    )
+    try:
+        await _wait_for(port)
+        yield process.pid, port
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def _wait_for(port: int) -> None:
+    for _ in range(300):
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("the proxy did not start")
+
+
+async def _call_until_killed(port: int, number: int) -> None:
+    url = f"http://127.0.0.1:{port}/api/v1/llm-proxy/agent-{number}/chat/completions"
+    body = {"model": "demo-chat", "max_tokens": 50, "messages": [], "stream": number % 2 == 0}
+    headers = {"Authorization": f"Bearer {ours.KEY}"}
+    with suppress(httpx.HTTPError):
+        async with httpx.AsyncClient(headers=headers, timeout=20) as client:
+            while True:
+                await client.post(url, json=body)
+
+
+async def _rows(ctx: AppContext) -> dict[str, ModelCall]:
+    async with reading(ctx.engine) as session:
+        return {row.id: row for row in await session.exec(select(ModelCall))}
+
+
+async def test_a_server_killed_at_fifty_random_moments_loses_and_doubles_nothing(tmp_path: Path):
+    url = f"sqlite+aiosqlite:///{tmp_path}/platform.db"
+    await ours.fill(url, accounts=0, calls=0)
+    dice = random.Random(7)
+    plain, streamed = completion(), whole_stream()
+    upstream = FakeUpstream(choose=lambda r: streamed if b'"stream":true' in r.body else plain)
+    settings = ours.settings_of(url, "http://unused.invalid")
+
+    async with upstream.serving(), ours.context(settings) as ctx:
+        living = intent(ctx, Payer(*_ids(31)), owner="a living process")
+        await opened(ctx, living)
+        for _ in range(KILLS):
+            settled = {k: row for k, row in (await _rows(ctx)).items() if row.state == "settled"}
+            async with _server(url, upstream) as (pid, port):
+                calls = [asyncio.create_task(_call_until_killed(port, n)) for n in range(AT_ONCE)]
+                await asyncio.sleep(dice.uniform(0.05, 0.6))
+                os.kill(pid, signal.SIGKILL)
+                await asyncio.gather(*calls)
+            rows = await _rows(ctx)
+            assert all(rows[k].cost_nano_usd == row.cost_nano_usd for k, row in settled.items())
+            assert all(rows[k].state == "settled" for k in settled)
+        await _keep_alive(ctx, living.call_id)
+        await asyncio.sleep(LEASE_SECONDS + 1)
+        await _keep_alive(ctx, living.call_id)
+        await reconcile(ctx)
+        rows = await _rows(ctx)
+        budgets = await _budgets(ctx)
+
+    assert rows.pop(living.call_id).state == "dispatched"
+    states = [row.state for row in rows.values()]
+    assert set(states) <= {"settled", "cancelled", "unknown"}
+    assert states.count("unknown") > 0
+    assert states.count("settled") > KILLS
+    for account_id, budget in budgets.items():
+        spent = sum(row.cost_nano_usd for row in rows.values() if row.account_id == account_id)
+        is_living = account_id == living.account_id
+        assert budget.spent_nano_usd == spent
+        assert budget.reserved_nano_usd == (living.worst_case_nano_usd if is_living else 0)
+        assert budget.open_calls == (1 if is_living else 0)
+
+
+def _ids(number: int) -> tuple:
+    return f"account-{number}", f"agent-{number}"
+
+
+async def _keep_alive(ctx: AppContext, call_id: str) -> None:
+    """Renew the lease, as the living process would."""
+    async with transaction(ctx.engine) as session:
+        row = await session.get_one(ModelCall, call_id)
+        row.lease_until_ms += LEASE_SECONDS * 2000
+
+
+async def _budgets(ctx: AppContext) -> dict[str, Budget]:
+    async with reading(ctx.engine) as session:
+        return {row.account_id: row for row in await session.exec(select(Budget))}
