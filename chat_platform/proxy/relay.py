@@ -137,6 +137,9 @@ class Relay:
             if not self._has_begun:
                 await self._begin_stream(response)
             events = watch.feed(piece)
+            if watch.is_whole:
+                # Callers hang up as soon as they have read `[DONE]`, and may call again at once.
+                self._settle_whole(watch)
             if events:
                 await self._send_body(events, more=True)
             limit.reschedule(clock() + silence)
@@ -173,8 +176,6 @@ class Relay:
             raise asyncio.CancelledError
         call.task.uncancel()
         if self._watch and self._watch.is_whole:
-            # Callers hang up as soon as they have read `[DONE]`: nothing was lost.
-            self._settle_whole(self._watch)
             return True
         self._settle("cancelled", self._broken(), error_code=call.abort_reason)
         if call.abort_reason == CALLER_GONE:
