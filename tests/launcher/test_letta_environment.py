@@ -39,3 +39,24 @@ def test_it_asks_for_its_password_and_listens_here_only(environment):
     assert environment["LETTA_SERVER_SECURE"] == "true"
     assert environment["LETTA_SERVER_PASSWORD"] == "letta-password"
     assert environment["LETTA_HOST"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("", {}),
+        ("redis://cache:6380/0", {"LETTA_REDIS_HOST": "cache", "LETTA_REDIS_PORT": "6380"}),
+        ("redis://cache", {"LETTA_REDIS_HOST": "cache", "LETTA_REDIS_PORT": "6379"}),
+        ("redis://:secret@cache:6379", {}),
+    ],
+)
+def test_it_keeps_runs_in_a_redis_that_needs_no_password(
+    settings: Settings, tmp_path: Path, url: str, told: dict[str, str]
+):
+    settings = settings.model_copy(update={"redis_url": SecretStr(url)})
+    places = Places(tmp_path, tmp_path / "env")
+    database = Postgres(tmp_path, tmp_path, 5432, "secret", None, {})
+
+    environment = letta.peer(settings, places, database, 21000).program.environment
+
+    assert {k: v for k, v in environment.items() if k.startswith("LETTA_REDIS")} == told

@@ -3,6 +3,7 @@
 import asyncio
 import tarfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -98,7 +99,16 @@ def _environment(settings: Settings, places: Places, database_url: str) -> dict[
         "LETTA_LOGGING_LOG_LEVEL": "ERROR",
         # No record of model calls in Letta: they would outlive the agents that are deleted.
         "LETTA_TELEMETRY_PROVIDER_TRACE_BACKEND": "",
+        **_redis(settings.redis_url.get_secret_value()),
     }
+
+
+def _redis(url: str) -> dict[str, str]:
+    """Return where Letta keeps runs for other processes; it knows Redis without a password only."""
+    address = urlsplit(url)
+    if not address.hostname or address.password:
+        return {}
+    return {"LETTA_REDIS_HOST": address.hostname, "LETTA_REDIS_PORT": str(address.port or 6379)}
 
 
 def _home(places: Places) -> Path:
