@@ -52,12 +52,10 @@ class EmbeddedPeers:
                 await litellm.install(self.places)
 
     async def _start_letta(self, found: dict[str, object]) -> None:
-        installed = asyncio.create_task(self._install_letta())
-        try:
-            database = await self._start_postgres()
-            await installed
-        finally:
-            installed.cancel()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._install_letta())
+            started = group.create_task(self._start_postgres())
+        database = started.result()
         with self.steps.step("Bring Letta's database up to date"):
             await letta.migrate(self.settings, self.places, database)
         peer = letta.peer(self.settings, self.places, database, free_port())

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 
@@ -25,7 +25,9 @@ class Steps:
         self.say(f"  ok  {name} ({_seconds_since(started)})")
 
     def say(self, line: str) -> None:
-        print(line, file=self._out, flush=True)
+        # Nobody may be there to read any more: that must not keep anything from being stopped.
+        with suppress(OSError):
+            print(line, file=self._out, flush=True)
 
 
 def _seconds_since(started: float) -> str:

@@ -3,7 +3,6 @@
 import os
 import pwd
 import secrets
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -104,11 +103,3 @@ def _noted_folder(folder: Path, data_dir: Path) -> Path:
             )
         owner.write_text(str(now))
     return folder
-
-
-def forget_folder(data_dir: Path) -> None:
-    """Delete what `choose_folder` made for this DATA_DIR outside of it."""
-    note = data_dir / "postgres-folder"
-    if note.exists():
-        shutil.rmtree(Path(note.read_text().strip()), ignore_errors=True)
-        note.unlink()
