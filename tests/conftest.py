@@ -19,6 +19,7 @@ from tests.fakes import FakeGateway, FakeMailer, FakeMemory, FakeRuntime
 from tests.peers import embedded_peers
 from tests.people import alice, bob, make_person, root
 from tests.postgres import migrated_postgres, postgres_server, postgres_url
+from tests.redis_server import redis_url
 
 __all__ = [
     "alice",
@@ -28,6 +29,7 @@ __all__ = [
     "migrated_postgres",
     "postgres_server",
     "postgres_url",
+    "redis_url",
     "root",
 ]
 
