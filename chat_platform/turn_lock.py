@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
 
-from sqlalchemy import update
+from sqlalchemy import Update, update
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
-from chat_platform.db import transaction
+from chat_platform.db import reading, transaction
 from chat_platform.errors import Conflict
 from chat_platform.ids import AccountId, TurnId
 from chat_platform.models import Turn
@@ -61,7 +61,7 @@ async def take(session: AsyncSession, turn: Turn) -> None:
 
     Raises Conflict `turn_running` when the lock is taken; the session stays usable.
     """
-    await _end_dead_action(session, turn.account_id)
+    await session.execute(_end_dead_actions().where(col(Turn.account_id) == turn.account_id))
     try:
         async with session.begin_nested():
             session.add(turn)
@@ -70,6 +70,20 @@ async def take(session: AsyncSession, turn: Turn) -> None:
             "Your agent is still busy. Wait for it to finish, or stop it first.",
             code="turn_running",
         ) from exc
+
+
+async def end_dead_actions(ctx: AppContext) -> None:
+    """End memory actions whose process died. A message's turn is settled by `turns` alone."""
+    dead = select(Turn.id).where(
+        col(Turn.status) == "running",
+        col(Turn.kind) == "memory",
+        col(Turn.lease_until_ms) < now_ms(),
+    )
+    async with reading(ctx.engine) as session:
+        is_any_dead = (await session.exec(dead)).first() is not None
+    if is_any_dead:
+        async with transaction(ctx.engine) as session:
+            await session.execute(_end_dead_actions())
 
 
 async def renew(ctx: AppContext, turn_id: TurnId) -> bool:
@@ -81,13 +95,11 @@ def lease_until_ms() -> int:
     return now_ms() + LEASE_SECONDS * 1000
 
 
-async def _end_dead_action(session: AsyncSession, account_id: str) -> None:
-    """End a memory action whose process died. A message's turn is settled by `turns` alone."""
+def _end_dead_actions() -> Update:
     now = now_ms()
-    await session.execute(
+    return (
         update(Turn)
         .where(
-            col(Turn.account_id) == account_id,
             col(Turn.status) == "running",
             col(Turn.kind) == "memory",
             col(Turn.lease_until_ms) < now,

@@ -70,6 +70,7 @@ async def renew_leases(ctx: AppContext) -> None:
 
 async def recover_turns(ctx: AppContext) -> None:
     """Take over every turn whose owner let its lease run out. Live leases are left alone."""
+    await turn_lock.end_dead_actions(ctx)
     expired = select(Turn).where(
         col(Turn.status) == "running",
         col(Turn.kind) == "message",

@@ -12,6 +12,7 @@ from sqlmodel import col
 from chat_platform import turn_log, turns
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
+from chat_platform.errors import Conflict
 from chat_platform.ids import AgentId, TurnId
 from chat_platform.models import Turn
 from chat_platform.ports import RunEvent, StepChanged, TextPiece
@@ -60,6 +61,23 @@ async def test_a_dead_processs_turn_ends_interrupted_with_its_text(ctx: AppConte
     assert events[-1].data["code"] == "interrupted"
     (reply,) = (await turns.turn_view(ctx, alice.id, turn_id)).messages
     assert (reply.content, reply.status) == ("Hello", "partial")
+
+
+async def test_a_memory_edit_that_died_keeps_nobody_from_talking(ctx: AppContext, alice: Person):
+    await add_turn(ctx, alice.id, owner="dead-process", kind="memory", lease_until_ms=now_ms() - 1)
+
+    await recover_turns(ctx)
+
+    assert (await talk(ctx, alice))[-1].type == "turn.completed"
+
+
+async def test_a_memory_edit_that_lives_is_left_alone(ctx: AppContext, alice: Person):
+    await add_turn(ctx, alice.id, kind="memory")
+
+    await recover_turns(ctx)
+
+    with pytest.raises(Conflict):
+        await talk(ctx, alice)
 
 
 async def test_after_recovery_the_person_can_talk_again(ctx: AppContext, alice: Person):
