@@ -1,7 +1,7 @@
 """The durable log of a turn: appended by its owner alone, followed by any number of readers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -49,7 +49,9 @@ async def append(ctx: AppContext, turn_id: TurnId, events: Sequence[TurnEvent]) 
     await ctx.turn_feed.publish(turn_id, events)
 
 
-async def follow(ctx: AppContext, turn_id: TurnId, *, after: int = 0) -> AsyncIterator[TurnEvent]:
+async def follow(
+    ctx: AppContext, turn_id: TurnId, *, after: int = 0
+) -> AsyncGenerator[TurnEvent, None]:
     """Yield what a reader at number `after` lacks, then what comes, up to the turn's end.
 
     Any number of readers may follow, in any process, each at its own pace.

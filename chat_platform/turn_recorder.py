@@ -68,7 +68,7 @@ class TurnRecorder:
     def _record_text(self, text: str) -> None:
         known = min(self._known_text, len(text))
         self._known_text -= known
-        text = text[known:]
+        text = storable(text[known:])
         if not text:
             return
         self.has_text = True
@@ -85,9 +85,9 @@ class TurnRecorder:
             return
         data = {
             "kind": step.kind,
-            "name": step.name,
+            "name": storable(step.name),
             "status": step.status,
-            "detail": step.detail,
+            "detail": storable(step.detail),
         }
         self._add("step", data)
 
@@ -102,3 +102,8 @@ class TurnRecorder:
             self._has_pending.clear()
             await self.flush()
             await asyncio.sleep(PIECE_SECONDS)
+
+
+def storable(text: str) -> str:
+    """Return the text as every database can hold it: models say NUL and half characters, too."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 _CHANNEL = "chat-platform:turns"
 _RECONNECT_SECONDS = 1.0
+_SEND_SECONDS = 0.5
 
 
 @asynccontextmanager
@@ -33,10 +34,12 @@ async def relayed_turns(ctx: AppContext) -> AsyncIterator[None]:
 
     async def tell(turn_id: TurnId, stop_agent: AgentId | None) -> None:
         news = {"from": ctx.process_id, "turn_id": turn_id, "stop_agent": stop_agent}
+        # A turn never waits for a Redis that does not answer: readers look again by themselves.
         try:
-            await redis.publish(_CHANNEL, json.dumps(news))
-        except RedisError as error:
-            log.warning("turn.news_not_sent", turn_id=turn_id, error=type(error).__name__)
+            async with asyncio.timeout(_SEND_SECONDS):
+                await redis.publish(_CHANNEL, json.dumps(news))
+        except (RedisError, TimeoutError) as error:
+            log.debug("turn.news_not_sent", turn_id=turn_id, error=type(error).__name__)
 
     ctx.turn_feed.relay = tell
     try:

@@ -1,7 +1,7 @@
 """Turns: start one, stop one, follow one, look at one. Every door calls these."""
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
@@ -83,7 +83,7 @@ async def cancel_turn(ctx: AppContext, account_id: AccountId, turn_id: TurnId) -
 
 async def follow(
     ctx: AppContext, account_id: AccountId, turn_id: TurnId, *, after: int = 0
-) -> AsyncIterator[TurnEvent]:
+) -> AsyncGenerator[TurnEvent, None]:
     """Yield the turn's events after number `after`, those to come included, up to its end.
 
     Raises NotFound before the first.

@@ -134,6 +134,18 @@ async def test_text_that_comes_fast_is_logged_in_few_pieces(ctx: AppContext, tur
     assert len(events) < 20
 
 
+async def test_what_no_database_can_hold_is_replaced(ctx: AppContext, turn_id: TurnId):
+    logged = await turn_log.read(ctx, turn_id)
+
+    async with TurnRecorder(ctx, turn_id, logged=logged) as recorder:
+        recorder.record(TextPiece("a\0b\ud83dc"))
+        recorder.record(StepChanged("tool_call", "search", "done", "x\0y"))
+
+    text, step = (await turn_log.read(ctx, turn_id))[1:]
+    assert text.data["text"] == "a\ufffdb?c"
+    assert step.data["detail"] == "x\ufffdy"
+
+
 async def test_steps_and_text_keep_their_order(ctx: AppContext, turn_id: TurnId):
     logged = await turn_log.read(ctx, turn_id)
 

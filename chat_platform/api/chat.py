@@ -1,6 +1,6 @@
 """Talking to one's agent: send a message, follow its turn, stop it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
@@ -158,7 +158,9 @@ async def cancel_turn(ctx: Ctx, caller: ChatCaller, turn_id: RowId) -> TurnRef:
     return TurnRef(turn_id=turn_id)
 
 
-async def _reply(ctx: AppContext, turn_id: TurnId, events: AsyncIterator[TurnEvent]) -> Reply:
+async def _reply(
+    ctx: AppContext, turn_id: TurnId, events: AsyncGenerator[TurnEvent, None]
+) -> Reply:
     """Wait for the turn's end. Raises what the turn failed of."""
     message: dict[str, Any] = {}
     end: TurnEvent | None = None

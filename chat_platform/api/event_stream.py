@@ -1,7 +1,7 @@
 """Server-sent events of a turn: numbered, pinged while it is quiet, and told to come back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import orjson
 from fastapi.responses import StreamingResponse
@@ -16,7 +16,7 @@ _PING = b": ping\n\n"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-def event_stream(ctx: AppContext, events: AsyncIterator[TurnEvent]) -> StreamingResponse:
+def event_stream(ctx: AppContext, events: AsyncGenerator[TurnEvent, None]) -> StreamingResponse:
     """Answer with the events as they come.
 
     A process that goes down ends the stream early: the client comes back with its Last-Event-ID.
@@ -25,7 +25,7 @@ def event_stream(ctx: AppContext, events: AsyncIterator[TurnEvent]) -> Streaming
 
 
 async def until_draining(
-    ctx: AppContext, events: AsyncIterator[TurnEvent], *, quiet_seconds: float | None = None
+    ctx: AppContext, events: AsyncGenerator[TurnEvent, None], *, quiet_seconds: float | None = None
 ) -> AsyncIterator[TurnEvent | None]:
     """Yield the events, and None whenever it was quiet so long; stop when the process drains."""
     draining = asyncio.create_task(ctx.running_turns.draining.wait())
@@ -49,13 +49,14 @@ async def until_draining(
         draining.cancel()
         following.cancel()
         await asyncio.gather(draining, following, return_exceptions=True)
+        await events.aclose()
 
 
-async def _next(events: AsyncIterator[TurnEvent]) -> TurnEvent | None:
+async def _next(events: AsyncGenerator[TurnEvent, None]) -> TurnEvent | None:
     return await anext(events, None)
 
 
-async def _frames(ctx: AppContext, events: AsyncIterator[TurnEvent]) -> AsyncIterator[bytes]:
+async def _frames(ctx: AppContext, events: AsyncGenerator[TurnEvent, None]) -> AsyncIterator[bytes]:
     yield _RETRY
     async for event in until_draining(ctx, events, quiet_seconds=PING_SECONDS):
         yield _frame(event) if event else _PING
