@@ -38,14 +38,16 @@ unit-postgres: .venv/.dev ## Run the same suite with Postgres under it
 
 .PHONY: chain
 chain: .venv/.dev browser ## Drive the whole embedded platform, by REST and in a real browser
-	@$(BIN)/pytest -q -m "(chain or browser) and not slow" tests
+	@$(BIN)/pytest -q -m "chain and not slow" tests/contract
+	@$(BIN)/pytest -q -m "(chain or browser) and not slow" tests --ignore=tests/contract
 
 .PHONY: test
 test: lint unit unit-postgres chain ## All that must pass before a change lands
 
 .PHONY: test-full
 test-full: .venv/.dev browser ## The slow rest: faults, real LiteLLM with its database, long runs
-	@$(BIN)/pytest -q -m "rig or slow" tests
+	@$(BIN)/pytest -q -m "rig or slow" tests --ignore=tests/e2e
+	@$(BIN)/pytest -q -m "slow" tests/e2e
 
 .PHONY: browser
 browser: .venv/.dev

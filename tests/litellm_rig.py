@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from chat_platform.settings import Settings
 
 UP = Path(__file__).resolve().parents[2] / "shared" / "rigs" / "litellm" / "up.sh"
+POSTGRES = Path(os.environ.get("PGBIN", "/usr/lib/postgresql/15/bin"))
 MASTER_KEY = "sk-master-of-the-rig-0123456789"
 
 # The models of the settings' defaults, at a fake upstream of the test's own.
@@ -56,8 +57,10 @@ class LiteLlmRig:
 
 @pytest.fixture(scope="session")
 def litellm_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLlmRig]:
-    if not UP.exists() or not shutil.which("node"):
-        pytest.skip("the LiteLLM rig is not beside the project, or node is not installed")
+    if not UP.exists():
+        pytest.skip(f"the LiteLLM rig is not here: {UP}")
+    if not shutil.which("node") or not POSTGRES.exists():
+        pytest.skip("the LiteLLM rig needs node and Debian's postgresql-15")
     proxy, postgres, unused, upstream = _free_ports(4)
     config = tmp_path_factory.mktemp("rig") / "config.yaml"
     config.write_text(CONFIG.format(port=upstream))
@@ -80,7 +83,7 @@ def litellm_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLlmRig
         )
         try:
             if started.returncode:
-                pytest.skip(f"the LiteLLM rig does not start: {started.stdout[-500:]}")
+                pytest.fail(f"the LiteLLM rig does not start: {started.stdout[-500:]}")
             yield LiteLlmRig(f"http://127.0.0.1:{proxy}", upstream)
         finally:
             subprocess.run([UP, "down"], env=environment, capture_output=True, check=False)
