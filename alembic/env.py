@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 import chat_platform.models  # noqa: F401  (fills SQLModel.metadata)
 from alembic import context
 from chat_platform.db import open_sync_engine, sync_url
+from chat_platform.row_security import close_tables
 from chat_platform.settings import load_settings
 
 
@@ -30,4 +31,5 @@ with engine.connect() as connection:
     )
     with context.begin_transaction():
         context.run_migrations()
+        close_tables(connection, [*SQLModel.metadata.tables, "alembic_version"])
 engine.dispose()

@@ -95,12 +95,6 @@ async def load_account(session: AsyncSession, account_id: str) -> Account:
     return account
 
 
-async def find_by_email(ctx: AppContext, email: str) -> Account | None:
-    async with reading(ctx.engine) as session:
-        query = select(Account).where(col(Account.email) == normalise_email(email))
-        return (await session.exec(query)).one_or_none()
-
-
 async def change_profile(
     ctx: AppContext,
     account_id: AccountId,

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import or_, update
+from sqlalchemy import or_
 from sqlmodel import col, select
 
 from chat_platform import audit, budgets
-from chat_platform.accounts import find_by_email, load_account
+from chat_platform.accounts import load_account
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.db import reading, transaction
-from chat_platform.errors import Conflict, FieldError, Invalid, NotFound, PlatformError
+from chat_platform.errors import Conflict, FieldError, Invalid, PlatformError
 from chat_platform.ids import AccountId
 from chat_platform.models import Account
 from chat_platform.money import to_usd_text
@@ -104,16 +104,3 @@ async def set_budget(
             detail=detail,
         )
     await budgets.set_limit(ctx, account_id, limit_nano_usd=limit_nano_usd, period=period)
-
-
-async def make_admin(ctx: AppContext, email: str) -> Account:
-    """Make the account of this address an administrator; only an operator's command does it."""
-    account = await find_by_email(ctx, email)
-    if account is None:
-        raise NotFound(f"Nobody is registered as {email}.")
-    async with transaction(ctx.engine) as session:
-        await session.exec(
-            update(Account).where(col(Account.id) == account.id).values(role="admin")
-        )
-        audit.record(session, actor_id=None, action="account.made_admin", subject_id=account.id)
-    return account

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from chat_platform import db
+from chat_platform import admin_commands, db
 from chat_platform.launcher import up as launcher
 from chat_platform.launcher.doctor import examine
 from chat_platform.launcher.failures import LaunchFailed
@@ -18,6 +18,8 @@ from chat_platform.launcher.status import read_status, status_lines
 from chat_platform.settings import SettingsError, load_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+app.command("make-admin")(admin_commands.make_admin)
+app.command("reset-code")(admin_commands.reset_code)
 
 
 @app.callback()

@@ -32,7 +32,7 @@ REGISTRATIONS_FROM_ADDRESS = rule("200 per hour")
 RESETS_FOR_ACCOUNT = rule("5 per hour")
 RESETS_FROM_ADDRESS = rule("50 per hour")
 MESSAGES_OF_ACCOUNT = rule("60 per minute", "too_many_requests")
-MESSAGES_FROM_ADDRESS = rule("300 per minute", "too_many_requests")
+MESSAGES_FROM_ADDRESS = rule("3000 per minute", "too_many_requests")
 
 
 class RateLimits:

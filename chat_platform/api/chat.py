@@ -3,12 +3,12 @@
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from chat_platform import turns
-from chat_platform.api.deps import ChatCaller, Ctx
+from chat_platform.api.deps import ChatCaller, Ctx, limit_messages
 from chat_platform.api.event_stream import event_stream, until_draining
 from chat_platform.api.fields import RowId
 from chat_platform.clock import to_rfc3339
@@ -99,6 +99,7 @@ LastEventId = Annotated[str, Header(alias="Last-Event-ID")]
 @router.post(
     "/message",
     response_model=Reply,
+    dependencies=[Depends(limit_messages)],
     responses={202: {"model": TurnRef}},
 )
 async def send_message(

@@ -9,6 +9,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from chat_platform.api.same_site import ensure_same_site
 from chat_platform.context import AppContext
 from chat_platform.errors import NotAllowed, NotFound, NotSignedIn
+from chat_platform.rate_limits import MESSAGES_FROM_ADDRESS
 from chat_platform.sign_in import COOKIE, Caller, caller_from_bearer, caller_from_cookie
 from chat_platform.sign_ins import Kind, Visit
 
@@ -29,6 +30,11 @@ def _client_address(request: Request) -> str:
 
 
 ClientAddress = Annotated[str, Depends(_client_address)]
+
+
+async def limit_messages(ctx: Ctx, address: ClientAddress) -> None:
+    """Keep one address from flooding with messages of however many accounts."""
+    await ctx.limits.take(MESSAGES_FROM_ADDRESS, "message", address)
 
 
 def visit_of(request: Request, kind: Kind) -> Visit:

@@ -7,6 +7,7 @@ import pytest
 
 from chat_platform.api.app import create_api
 from chat_platform.context import AppContext
+from chat_platform.rate_limits import MESSAGES_FROM_ADDRESS, MESSAGES_OF_ACCOUNT
 from tests.people import PASSWORD, Person
 
 
@@ -108,3 +109,29 @@ async def test_codes_cannot_be_guessed(ctx: AppContext, alice: Person):
         answers = [await attacker.post("/api/v1/auth/reset/confirm", json=guess) for _ in range(11)]
 
     assert [a.status_code for a in answers] == [401] * 10 + [429]
+
+
+async def test_messages_of_one_account_are_limited(
+    ctx: AppContext, client: httpx.AsyncClient, alice: Person
+):
+    for _ in range(60):
+        await ctx.limits.take(MESSAGES_OF_ACCOUNT, "message", alice.id)
+
+    answer = await client.post(
+        "/api/v1/chat/message", json={"content": "One more"}, headers=alice.headers
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_requests")
+    assert int(answer.headers["retry-after"]) <= 60
+
+
+async def test_messages_from_one_address_are_limited(ctx: AppContext, alice: Person):
+    for _ in range(3000):
+        await ctx.limits.take(MESSAGES_FROM_ADDRESS, "message", "203.0.113.9")
+
+    async with from_address(ctx, "203.0.113.9") as crowd, from_address(ctx, "::1") as elsewhere:
+        message = {"content": "Hello"}
+        crowded = await crowd.post("/api/v1/chat/message", json=message, headers=alice.headers)
+        alone = await elsewhere.post("/api/v1/chat/message", json=message, headers=alice.headers)
+
+    assert (crowded.status_code, alone.status_code) == (429, 200)
