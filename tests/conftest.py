@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -105,6 +106,18 @@ def mailer() -> FakeMailer:
 
 @pytest.fixture
 async def ctx(
+    settings: Settings,
+    runtime: FakeRuntime,
+    memory: FakeMemory,
+    gateway: FakeGateway,
+    mailer: FakeMailer,
+) -> AsyncIterator[AppContext]:
+    async with open_test_context(settings, runtime, memory, gateway, mailer) as ctx:
+        yield ctx
+
+
+@asynccontextmanager
+async def open_test_context(
     settings: Settings,
     runtime: FakeRuntime,
     memory: FakeMemory,

@@ -1,0 +1,50 @@
+"""Whatever is sent, every answer is one that the OpenAPI document promises, and none is a 500.
+
+`FUZZ_EXAMPLES` sets how many requests each route gets; `make fuzz` sends many.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from pydantic import SecretStr
+
+from chat_platform.api.app import create_api
+from chat_platform.settings import Settings
+from tests.api.served import Served, serving
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "30"))
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("fuzz")
+    shutil.copy(migrated_sqlite, folder / "platform.db")
+    configured = Settings(
+        _env_file=None,  # pyright: ignore[reportCallIssue]
+        environment="test",
+        data_dir=folder,
+        secret_key=SecretStr("s" * 40),
+    )
+    with serving(configured) as served:
+        yield served
+
+
+document = schemathesis.openapi.from_dict(create_api().openapi())
+
+
+@document.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize="FUZZ_EXAMPLES" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_answer_is_as_promised(case: schemathesis.Case, served: Served):
+    case.call_and_validate(base_url=served.url, headers=served.person.headers)
