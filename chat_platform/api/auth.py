@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from chat_platform import password_change, sign_in
 from chat_platform.agents import agent_of
 from chat_platform.api.deps import ClientAddress, Ctx, PersonCaller, Signed, visit_of
-from chat_platform.api.fields import Line
+from chat_platform.api.fields import Email, Line, NewPassword, PersonName
 from chat_platform.clock import to_rfc3339
 from chat_platform.context import AppContext
 from chat_platform.models import Account
@@ -19,12 +19,13 @@ router = APIRouter(prefix="/auth", tags=["authentication"])
 
 
 class Credentials(BaseModel):
-    email: Line
+    email: Email
     password: Line
 
 
 class Registration(Credentials):
-    name: Line = ""
+    password: NewPassword
+    name: PersonName = ""
 
 
 class RefreshToken(BaseModel):
@@ -32,7 +33,7 @@ class RefreshToken(BaseModel):
 
 
 class AddressBody(BaseModel):
-    email: Line
+    email: Email
 
 
 class Confirmation(AddressBody):
@@ -40,7 +41,7 @@ class Confirmation(AddressBody):
 
 
 class Reset(Confirmation):
-    password: Line
+    password: NewPassword
     """The new one."""
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 
 
 def without_nul(value: str) -> str:
@@ -16,3 +16,19 @@ Line = Annotated[str, StringConstraints(max_length=1000), AfterValidator(without
 """A short text: an address, a name, a password, a code."""
 RowId = Annotated[str, StringConstraints(max_length=100), AfterValidator(without_nul)]
 """An opaque id in a path."""
+
+# The domain refuses what is not so, with codes of its own; the document tells it beforehand.
+Email = Annotated[Line, WithJsonSchema({"type": "string", "format": "email", "maxLength": 254})]
+NewPassword = Annotated[
+    Line,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "password",
+            "minLength": 8,
+            "maxLength": 72,
+            "description": "At most 72 bytes.",
+        }
+    ),
+]
+PersonName = Annotated[Line, WithJsonSchema({"type": "string", "maxLength": 200})]

@@ -5,6 +5,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Scope
 
 from chat_platform.errors import FieldError, Invalid, PlatformError
@@ -94,13 +95,25 @@ async def _validation_error(request: Request, exc: Exception) -> JSONResponse:
 
 async def _http_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)
+    headers = dict(exc.headers or {})
+    if exc.status_code == 405:
+        # The router names the methods of one route; a path may have several.
+        headers["Allow"] = ", ".join(_methods_at(request.app, request.url.path))
     return _answer(
         request,
         status=exc.status_code,
         code=_CODES.get(exc.status_code, f"http_{exc.status_code}"),
         detail=str(exc.detail),
-        headers=dict(exc.headers or {}),
+        headers=headers,
     )
+
+
+def _methods_at(app: FastAPI, path: str) -> list[str]:
+    paths = app.openapi()["paths"]
+    found = {
+        method for known in paths if compile_path(known)[0].match(path) for method in paths[known]
+    }
+    return sorted(method.upper() for method in found)
 
 
 async def _unknown_error(request: Request, exc: Exception) -> JSONResponse:

@@ -16,7 +16,7 @@ from chat_platform import (
 from chat_platform.agents import agent_of
 from chat_platform.api.auth import AcceptedView
 from chat_platform.api.deps import ClientAddress, Ctx, PersonCaller
-from chat_platform.api.fields import Line, RowId
+from chat_platform.api.fields import Line, NewPassword, PersonName, RowId
 from chat_platform.api_tokens import Scope
 from chat_platform.clock import to_rfc3339
 from chat_platform.context import AppContext
@@ -39,7 +39,7 @@ class ProfileView(BaseModel):
 class ProfileChange(BaseModel):
     """What is left out or null stays as it is."""
 
-    name: Line | None = None
+    name: PersonName | None = None
     language: Literal["", "en", "ru"] | None = None
     theme: Literal["system", "light", "dark"] | None = None
 
@@ -85,7 +85,7 @@ class SignInList(BaseModel):
 
 class PasswordChange(BaseModel):
     current: Line
-    new: Line
+    new: NewPassword
 
 
 class Deletion(BaseModel):

@@ -11,13 +11,25 @@ from pathlib import Path
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from chat_platform.accounts import normalise_email
 from chat_platform.api.app import create_api
+from chat_platform.errors import Invalid
 from chat_platform.settings import Settings
 from tests.api.served import Served, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+
+def is_address(text: str) -> bool:
+    try:
+        normalise_email(text)
+    except Invalid:
+        return False
+    return True
+
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "30"))
 
@@ -35,6 +47,15 @@ def served(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> I
     with serving(configured) as served:
         yield served
 
+
+# What JSON Schema can't say: which addresses are real ones, and how long a text is in bytes.
+schemathesis.openapi.format("email", st.emails().filter(is_address))
+schemathesis.openapi.format(
+    "password",
+    st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=8, max_size=18
+    ),
+)
 
 document = schemathesis.openapi.from_dict(create_api().openapi())
 
