@@ -49,6 +49,14 @@ test-full: .venv/.dev browser ## The slow rest: faults, real LiteLLM with its da
 	@$(BIN)/pytest -q -m "rig or slow" tests --ignore=tests/e2e
 	@$(BIN)/pytest -q -m "slow" tests/e2e
 
+.PHONY: fuzz
+fuzz: .venv/.dev ## Send the API many odd requests (FUZZ_EXAMPLES a route)
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} $(BIN)/pytest -q -m slow tests/api/test_fuzz.py
+
+.PHONY: bench-login
+bench-login: .venv/.dev ## Show that logins take the same time for known and unknown addresses
+	@$(BIN)/python -m benchmarks.login
+
 .PHONY: browser
 browser: .venv/.dev
 	@$(BIN)/python -m tests.e2e.install_browser

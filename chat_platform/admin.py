@@ -89,6 +89,9 @@ async def set_budget(
     period: str | None,
 ) -> None:
     """Change an account's budget at once; what is None stays. Raises NotFound, Invalid."""
+    if limit_nano_usd is not None and limit_nano_usd < 0:
+        words = "It must not be negative."
+        raise Invalid(words, code="bad_budget", fields=(FieldError("budget_usd", words),))
     if period is not None and not is_period(period):
         words = "It must look like 30d, 12h or 1mo."
         raise Invalid(words, code="bad_period", fields=(FieldError("budget_period", words),))

@@ -68,7 +68,7 @@ class LocalIdentity:
 
     async def check_password(self, email: str, password: str) -> Identity:
         """Raises NotSignedIn `invalid_credentials`, after the same work for unknown addresses."""
-        account = await self._find(col(Account.email) == email)
+        account = await self._find_by_email(email)
         await self._ensure_right(account, password)
         assert account is not None
         return Identity(account.auth_subject, account.email, account.name)
@@ -80,7 +80,7 @@ class LocalIdentity:
 
     async def send_reset(self, email: str) -> None:
         """Mail a code; without a mail server the administrator's command issues one instead."""
-        account = await self._find(col(Account.email) == email)
+        account = await self._find_by_email(email)
         if account is None or self._mailer is None:
             return
         code = await make_code(self._engine, account.id, purpose=RESET)
@@ -91,7 +91,7 @@ class LocalIdentity:
 
     async def reset_password(self, email: str, code: str, new: str) -> Identity:
         """Raises NotSignedIn `invalid_code`, the same for unknown addresses."""
-        account = await self._find(col(Account.email) == email)
+        account = await self._find_by_email(email)
         account_id = account.id if account else ""
         if not await use_code(self._engine, account_id, code, purpose=RESET) or account is None:
             raise NotSignedIn(
@@ -103,6 +103,9 @@ class LocalIdentity:
     async def delete(self, subject: str) -> None:
         """Forget the password: the account's row is the platform's to delete."""
         await self._store(subject, None)
+
+    async def _find_by_email(self, email: str) -> Account | None:
+        return await self._find(col(Account.email) == email)
 
     async def _find(self, condition: object) -> Account | None:
         query = select(Account).where(col(Account.auth_provider) == self.name, condition)  # pyright: ignore[reportArgumentType, reportCallIssue]

