@@ -1,7 +1,6 @@
 """What a model or a person writes is shown, and never does anything."""
 
 import pytest
-from markdown_it import MarkdownIt
 
 from chat_platform.markdown_html import to_html
 
@@ -45,8 +44,3 @@ def test_code_is_shown_as_it_is():
     html = to_html("```html\n<script>alert(1)</script>\n```")
 
     assert "<script" not in html
-
-
-def test_the_attacks_are_real_ones():
-    # With HTML allowed they would get through: the test above could fail.
-    assert all("&lt;" not in MarkdownIt().render(text) for text in ATTACKS)
