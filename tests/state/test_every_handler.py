@@ -1,0 +1,166 @@
+"""Every event that a browser may send to the pages, with every kind of bad cookie.
+
+Browsers may call any public method of a state class, whatever the pages show.
+"""
+
+import contextlib
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import reflex as rx
+from reflex.event import EventHandler, EventSpec
+from reflex.istate.data import RouterData
+from sqlalchemy import text, update
+from sqlmodel import SQLModel, col
+
+import chat_platform.pages  # noqa: F401  (imports every state class)
+from chat_platform.clock import now_ms
+from chat_platform.context import AppContext, set_app_context
+from chat_platform.db import reading, transaction
+from chat_platform.errors import NotFound, NotSignedIn
+from chat_platform.models import Account, SignIn
+from chat_platform.sign_in import COOKIE
+from chat_platform.state.account import AccountState
+from tests.people import Person
+
+OF_THE_TAB_ALONE = {"dismiss_notice", "show_problem", "setvar"}
+"""They show or hide what this tab holds already."""
+ALSO_OF_THE_TAB = {"MemoryState.edit", "MemoryState.stop_editing"}
+
+
+@dataclass(frozen=True)
+class Handler:
+    state: type[rx.State]
+    name: str
+    handler: EventHandler
+
+    def __str__(self) -> str:
+        return f"{self.state.__name__}.{self.name}"
+
+    def arguments(self) -> list[Any]:
+        names = list(inspect.signature(self.handler.fn).parameters)[1:]
+        return [{} if name == "form" else "x" for name in names]
+
+
+def _states(state: type[rx.State]) -> Iterator[type[rx.State]]:
+    yield state
+    for below in state.__subclasses__():
+        yield from _states(below)
+
+
+HANDLERS = [
+    Handler(state, name, handler)
+    for state in dict.fromkeys(_states(AccountState))
+    for name, handler in state.event_handlers.items()
+    if name not in OF_THE_TAB_ALONE
+]
+GUARDED = [handler for handler in HANDLERS if str(handler) not in ALSO_OF_THE_TAB]
+
+
+class Tab:
+    """A state as a browser's event meets it; background handlers lock it with `async with`."""
+
+    def __init__(self, state: Any) -> None:
+        self.__dict__["state"] = state
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.state, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.state, name, value)
+
+    async def __aenter__(self) -> "Tab":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+def tab_of(handler: Handler, cookie: str) -> Tab:
+    root = rx.State(_reflex_internal_init=True)  # pyright: ignore[reportCallIssue]
+    root.router = RouterData.from_router_data({"headers": {"cookie": cookie}})
+    return Tab(root.get_substate(handler.state.get_full_name().split(".")))
+
+
+async def call(handler: Handler, cookie: str) -> Any:
+    """Send the event; return what its first answer was."""
+    outcome = handler.handler.fn(tab_of(handler, cookie), *handler.arguments())
+    if inspect.isasyncgen(outcome):
+        return await anext(outcome)
+    return await outcome if inspect.isawaitable(outcome) else outcome
+
+
+def is_sent_away(answer: Any) -> bool:
+    return isinstance(answer, EventSpec) and "redirect" in str(answer)
+
+
+async def everything(ctx: AppContext) -> dict[str, Any]:
+    async with reading(ctx.engine) as session:
+        return {
+            name: [tuple(row) for row in await session.execute(text(f"select * from {name}"))]
+            for name in SQLModel.metadata.tables
+        }
+
+
+@pytest.fixture(autouse=True)
+def served(ctx: AppContext) -> Iterator[None]:
+    set_app_context(ctx)
+    yield
+    set_app_context(None)
+
+
+async def _bad_cookie(kind: str, ctx: AppContext, person: Person) -> str:
+    if kind == "none":
+        return ""
+    if kind == "made up":
+        return f"{COOKIE}=made-up"
+    if kind == "refresh token":
+        return f"{COOKIE}={person.refresh_token}"
+    async with transaction(ctx.engine) as session:
+        of_person = col(SignIn.account_id) == person.id
+        changes = {
+            "revoked": update(SignIn).where(of_person).values(revoked_at_ms=now_ms()),
+            "expired": update(SignIn).where(of_person).values(expires_at_ms=now_ms()),
+            "disabled": update(Account)
+            .where(col(Account.id) == person.id)
+            .values(disabled_at_ms=now_ms()),
+        }
+        await session.exec(changes[kind])
+    return person.cookie
+
+
+@pytest.mark.parametrize(
+    "kind", ["none", "made up", "refresh token", "revoked", "expired", "disabled"]
+)
+async def test_without_a_live_sign_in_no_event_does_anything(
+    ctx: AppContext, root: Person, kind: str
+):
+    cookie = await _bad_cookie(kind, ctx, root)
+    before = await everything(ctx)
+
+    for handler in GUARDED:
+        with contextlib.suppress(NotSignedIn):
+            assert is_sent_away(await call(handler, cookie)), f"{handler} answered {kind}"
+
+    assert await everything(ctx) == before
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [h for h in GUARDED if h.state.__name__ == "AdminState" and h.name != "load"],
+    ids=str,
+)
+async def test_to_others_the_administrators_events_do_not_exist(
+    ctx: AppContext, alice: Person, handler: Handler
+):
+    with contextlib.suppress(NotFound):
+        assert is_sent_away(await call(handler, alice.cookie))
+
+
+async def test_a_live_sign_in_is_let_in(alice: Person):
+    (load,) = [h for h in HANDLERS if str(h) == "AccountState.load"]
+
+    assert await call(load, alice.cookie) is None
