@@ -65,11 +65,11 @@ def of_broken(
 
 
 def of_refusal(header_cost: str | None) -> Metered:
-    """Return what a call cost that LiteLLM answered with an error: as a rule nothing."""
-    cost = _money(header_cost)
-    if cost is not None:
-        return Metered(Tokens(), cost, "header")
-    return Metered(Tokens(), 0, "estimated")
+    """Return what a call cost that LiteLLM answered with an error: as a rule nothing.
+
+    Only an estimate: its header says 0 for calls whose prompt its spend log charges (time-outs).
+    """
+    return Metered(Tokens(), _money(header_cost) or 0, "estimated")
 
 
 NOTHING = Metered(Tokens(), 0, "estimated")

@@ -102,7 +102,7 @@ async def _make_call(proxy: httpx.AsyncClient, payer: Payer, dice: random.Random
     kind = dice.choices(["plain", "tools", "stream", "quiet stream", "embedding"], k=1)[0]
     if kind == "embedding":
         body: dict[str, Any] = {"model": "demo-embedding", "input": ["some text"]}
-        await proxy.post(f"{payer.agent_id}/embeddings", json=body)
+        await proxy.post(f"{payer.agent_id}/embeddings", json=body, timeout=60)
         return
     fault = dice.choice(FAULTS) if dice.random() < 0.3 else "none"
     body = {
