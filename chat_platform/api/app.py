@@ -10,6 +10,7 @@ from chat_platform.api import (
     health,
     history,
     memory,
+    metrics,
     sessions,
     usage,
     users,
@@ -46,6 +47,7 @@ def create_api() -> FastAPI:
     add_problem_handlers(api)
     for router in ROUTERS:
         api.include_router(router, prefix=PREFIX, responses=problem_responses())
+    api.include_router(metrics.router)
     describe_problems(api)
 
     def settings() -> Settings:

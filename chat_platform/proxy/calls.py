@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from aiohttp import ClientSession
 from starlette.types import Receive, Send
 
-from chat_platform import ledger
+from chat_platform import ledger, metrics
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.errors import NotFound
@@ -136,6 +136,7 @@ async def _pay(
             break
         payer = await find_payer(state, call.agent_id)
     assert refused
+    metrics.REFUSED_CALLS.labels(refused.reason).inc()
     raise problems.of_refusal(refused)
 
 

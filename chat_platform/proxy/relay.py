@@ -19,7 +19,7 @@ from aiohttp import (
 )
 from starlette.types import Send
 
-from chat_platform import ledger
+from chat_platform import ledger, metrics
 from chat_platform.context import AppContext
 from chat_platform.ids import TurnId
 from chat_platform.ledger_rows import Settlement
@@ -239,6 +239,7 @@ class Relay:
             gateway_call_id=self._gateway_call_id,
             response_id=response_id or (self._watch.response_id if self._watch else None),
         )
+        metrics.count_call(settlement)
         # Queued now, so before whatever the caller sends next; nobody waits for the commit.
         ledger.settle_call(self._ctx, settlement).add_done_callback(_log_failure)
 
