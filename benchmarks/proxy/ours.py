@@ -68,8 +68,12 @@ async def fill(database_url: str, *, accounts: int, calls: int) -> None:
             await session.execute(insert(Account), [_account(name) for name in page])
             await session.execute(insert(Agent), [_agent(name) for name in page])
             await session.execute(insert(Turn), [_turn(name) for name in page])
+    template = _old_call()
     for start in range(0, calls, PAGE):
-        rows = [_old_call(people[n % len(people)], n) for n in range(start, start + PAGE)]
+        rows = [
+            {**template, "id": f"old-{n}", "account_id": people[n % len(people)]}
+            for n in range(start, start + PAGE)
+        ]
         async with transaction(engine) as session:
             await session.execute(insert(ModelCall), rows)
     await engine.dispose()
@@ -87,10 +91,10 @@ def _turn(name: str) -> dict[str, object]:
     return Turn(account_id=name, owner="bench", lease_until_ms=now_ms() + 10**7).model_dump()
 
 
-def _old_call(account: str, number: int) -> dict[str, object]:
+def _old_call() -> dict[str, object]:
     return ModelCall(
-        account_id=account,
-        agent_id=account.replace("account", "agent"),
+        account_id="",
+        agent_id="agent-0",
         kind="chat",
         model="demo-chat",
         state="settled",
@@ -98,7 +102,6 @@ def _old_call(account: str, number: int) -> dict[str, object]:
         cost_nano_usd=54_800,
         owner="old",
         lease_until_ms=0,
-        started_at_ms=now_ms() - number,
     ).model_dump()
 
 
