@@ -27,7 +27,13 @@ from letta_client.types.agents import LettaStreamingResponse
 from chat_platform.clock import now_ms
 from chat_platform.errors import PlatformError, Unavailable
 from chat_platform.ids import AccountId, AgentId
-from chat_platform.letta_config import EMBEDDED_WITH, AgentPlan, account_tags, is_whole
+from chat_platform.letta_config import (
+    BEING_DELETED,
+    EMBEDDED_WITH,
+    AgentPlan,
+    account_tags,
+    is_being_deleted,
+)
 from chat_platform.letta_errors import translated
 from chat_platform.letta_passages import reembed_passages
 from chat_platform.letta_stream import RunReader
@@ -42,7 +48,6 @@ _RETRY_REPAIR_SECONDS = 60
 _NO_REDIS = "Background streaming requires Redis"
 # Letta pings every 20 s while the model is silent; longer silence means that Letta is gone.
 _TIMEOUT = httpx.Timeout(connect=5, read=90, write=30, pool=10)
-
 # A connection each: Letta closes one right after a complete 500, without saying so, and a message
 # posted on it meanwhile would fail.
 _LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
@@ -124,10 +129,7 @@ class LettaRuntime:
     async def delete_agent(self, agent_id: AgentId) -> None:
         self._checked.pop(agent_id, None)
         with translated():
-            try:
-                await self._delete(agent_id)
-            except NotFoundError:
-                return
+            await self._delete(agent_id)
 
     async def check(self) -> None:
         with translated():
@@ -138,15 +140,15 @@ class LettaRuntime:
         page = await self._client.agents.list(
             tags=account_tags(account_id),
             match_all_tags=True,
-            include=["agent.blocks"],
+            include=["agent.tags"],
             order="asc",
             limit=10,
         )
-        whole = [agent for agent in page.items if is_whole(agent)]
+        whole = [agent for agent in page.items if not is_being_deleted(agent)]
         chosen = next((agent for agent in whole if agent.id == agent_id), None)
         # Twins come from two processes that made the agent at once. The caller's record says
         # which one counts; without a record the other process may still be about to write it.
-        garbage = [a for a in page.items if not is_whole(a) or (chosen and a is not chosen)]
+        garbage = [a for a in page.items if a not in whole or (chosen and a is not chosen)]
         for agent in garbage:
             log.info("agent.removed", agent_id=agent.id, account_id=account_id)
             await self._delete(AgentId(agent.id))
@@ -176,12 +178,19 @@ class LettaRuntime:
         return True
 
     async def _delete(self, agent_id: AgentId) -> None:
-        """Blocks and archive first: nothing finds them once their agent is gone."""
-        for archive in (await self._client.archives.list(agent_id=agent_id)).items:
-            await self._client.archives.delete(archive.id)
-        for block in (await self._client.agents.blocks.list(agent_id)).items:
-            await self._client.blocks.delete(block.id)
-        await self._client.agents.delete(agent_id)
+        """Blocks and archive first: nothing finds them once their agent is gone.
+
+        The mark keeps an agent whose deletion was interrupted from being used again.
+        """
+        with suppress(NotFoundError):
+            await self._client.agents.update(agent_id, metadata={BEING_DELETED: True})
+            for archive in (await self._client.archives.list(agent_id=agent_id)).items:
+                with suppress(NotFoundError):
+                    await self._client.archives.delete(archive.id)
+            for block in (await self._client.agents.blocks.list(agent_id)).items:
+                with suppress(NotFoundError):
+                    await self._client.blocks.delete(block.id)
+            await self._client.agents.delete(agent_id)
 
     async def _post(
         self, agent_id: AgentId, messages: list[MessageCreateParam]

@@ -14,6 +14,8 @@ CONTEXT_WINDOW_TOKENS = 32_000
 MAX_REPLY_TOKENS = 8_192
 TOOLS = ("archival_memory_insert", "archival_memory_search")
 """Attached beside Letta's base tools, which bring memory edits and conversation search."""
+BEING_DELETED = "being_deleted"
+"""Metadata: set first of all when the agent is deleted."""
 EMBEDDED_WITH = "embedded_with"
 """Metadata: the embedding model that every passage of the agent is known to have."""
 
@@ -44,7 +46,6 @@ I am a helpful companion: warm, honest and to the point. I say when I am not sur
 what matters to the person I talk with."""
 _PERSONA_LIMIT = 2_000
 _HUMAN_LIMIT = 4_000
-_BLOCKS = ("persona", "human")
 _NOT_YET = "not-yet"
 """Stands for the agent's id in its URL until Letta has told the id."""
 
@@ -139,9 +140,8 @@ def account_tags(account_id: AccountId) -> list[str]:
     return ["chat-platform", f"account:{account_id}"]
 
 
-def is_whole(agent: LettaAgent) -> bool:
-    """False for an agent whose deletion began and did not end: its blocks went first."""
-    return {block.label for block in agent.blocks} >= set(_BLOCKS)
+def is_being_deleted(agent: LettaAgent) -> bool:
+    return bool((agent.metadata or {}).get(BEING_DELETED))
 
 
 def _blocks(person_name: str) -> list[CreateBlockParam]:

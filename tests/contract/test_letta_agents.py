@@ -8,7 +8,7 @@ from letta_client import AsyncLetta
 from chat_platform.errors import PlatformError, Unavailable
 from chat_platform.ids import AccountId, AgentId
 from chat_platform.letta_agents import LettaRuntime
-from chat_platform.letta_config import AgentPlan, account_tags
+from chat_platform.letta_config import BEING_DELETED, AgentPlan, account_tags
 from chat_platform.letta_memory import LettaMemory
 from chat_platform.settings import Settings
 from tests.contract.conftest import LettaServer
@@ -229,6 +229,7 @@ async def test_a_deleted_agent_leaves_nothing_behind(
 async def test_a_half_deleted_agent_is_replaced(
     letta_client: AsyncLetta, letta_settings: Settings, alice_id: AccountId, agent: AgentId
 ):
+    await letta_client.agents.update(agent, metadata={BEING_DELETED: True})
     blocks = await letta_client.agents.blocks.list(agent)
     await letta_client.blocks.delete(blocks.items[0].id)
 
