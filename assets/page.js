@@ -8,29 +8,23 @@ document.cookie = `zone=${zone}; path=/; max-age=31536000; samesite=lax`;
 const isTyping = (element) => element?.closest?.("input, textarea, select, [contenteditable]");
 
 // Sign-in pages: the answer to a form is a redirect with ?error=, ?notice= and what was typed.
+// Words are only unhidden: a text put in before React takes over would be thrown away.
 function showFormOutcome() {
   const query = new URLSearchParams(location.search);
   for (const input of document.querySelectorAll("[data-query]")) {
     const given = query.get(input.dataset.query);
     if (given && !input.value) input.value = given;
   }
-  const words = document.querySelector("#form-notices > [hidden]");
-  if (!words) return;
-  if (query.has("error")) {
-    const known = words.querySelector(`[data-error="${CSS.escape(query.get("error"))}"]`);
-    showError(known ?? words.querySelector('[data-error=""]'));
-  }
-  const notice = words.querySelector(`[data-notice="${CSS.escape(query.get("notice") ?? "")}"]`);
-  if (notice) document.querySelector("#form-notice").textContent = notice.textContent;
+  const told = (name) => document.querySelector(`[data-${name}="${CSS.escape(query.get(name))}"]`);
+  if (query.has("notice")) told("notice")?.removeAttribute("hidden");
+  if (query.has("error")) showError(told("error") ?? document.querySelector('[data-error=""]'));
 }
 
 function showError(words) {
-  const input = words.dataset.field && document.getElementById(words.dataset.field);
-  const place = input ? document.getElementById(`${input.id}-error`) : document.querySelector("#form-error");
-  place.textContent = words.textContent;
-  if (!input) return;
-  input.setAttribute("aria-invalid", "true");
-  input.focus();
+  words?.removeAttribute("hidden");
+  const input = words?.closest(".field")?.querySelector("input");
+  input?.setAttribute("aria-invalid", "true");
+  input?.focus();
 }
 
 // Theme: the page's own script applies localStorage.theme before the first paint.

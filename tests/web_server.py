@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
 
 import chat_platform.app as server
-from chat_platform import turns
+from chat_platform import budgets, turns
 from chat_platform.context import AppContext, app_context
 from chat_platform.db import transaction
 from chat_platform.errors import UpstreamFailed
@@ -102,6 +102,7 @@ async def book_calls(ctx: AppContext, agent_id: AgentId) -> None:
     """Put an embedding and a reply into the ledger, as the proxy would."""
     account_id = AccountId(agent_id.removeprefix("agent-"))
     turn_id = await turns.running_turn(ctx, account_id)
+    await budgets.set_limit(ctx, account_id)
     shared = {
         "account_id": account_id,
         "agent_id": agent_id,

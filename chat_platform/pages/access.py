@@ -2,7 +2,7 @@
 
 import reflex as rx
 
-from chat_platform.pages.elements import Item
+from chat_platform.pages.elements import Item, native_link
 from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
 from chat_platform.state.access import LIFETIMES_DAYS, AccessState
@@ -14,7 +14,7 @@ def tokens() -> rx.Component:
         rx.el.p(
             _("A token lets a script write to your agent, within the rights that you give it."),
             " ",
-            rx.el.a(_("How to use the API"), href="/api/v1/docs"),
+            native_link(_("How to use the API"), href="/api/v1/docs"),
             class_name="soft",
         ),
         rx.cond(AccessState.new_token != "", _made()),

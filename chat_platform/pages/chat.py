@@ -3,6 +3,7 @@
 import reflex as rx
 
 from chat_platform.pages.composer import composer
+from chat_platform.pages.elements import native_link
 from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
 from chat_platform.pages.message import message_row
@@ -57,7 +58,7 @@ def _tools() -> rx.Component:
             class_name="quiet",
             custom_attrs={"data-opens": "search"},
         ),
-        rx.el.a(
+        native_link(
             icon("download"),
             _("Export"),
             href="/api/v1/chat/export?format=markdown",

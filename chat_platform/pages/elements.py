@@ -10,6 +10,10 @@ Item = rx.vars.ObjectVar[Any]
 """What `rx.foreach` hands over: one TypedDict of a state's list."""
 
 
+Error = tuple[str, str]
+"""A failure's code, and the words for it."""
+
+
 class NativeForm(BaseHTML):
     """A form that the browser itself submits.
 
@@ -23,7 +27,17 @@ class NativeForm(BaseHTML):
     method: rx.Var[str]
 
 
+class NativeLink(BaseHTML):
+    """A link that loads its address: `rx.el.a` asks the router, which knows pages alone."""
+
+    tag = "a"
+
+    href: rx.Var[str]
+    download: rx.Var[bool]
+
+
 native_form = NativeForm.create
+native_link = NativeLink.create
 
 
 def page_link(
@@ -33,12 +47,25 @@ def page_link(
     return ReactRouterLink.create(*children, to=to, **props)
 
 
+def error_line(error: Error, class_name: str) -> rx.Component:
+    code, words = error
+    return rx.el.p(
+        words, role="alert", hidden=True, class_name=class_name, custom_attrs={"data-error": code}
+    )
+
+
 def hidden_label(text: str) -> rx.Component:
     return rx.el.span(text, class_name="sr-only")
 
 
-def field(label: str, name: str, *, hint: str = "", **props: Any) -> rx.Component:
-    """A labelled input; page.js puts the error of this field into its <output>."""
+def field(
+    label: str, name: str, *, hint: str = "", errors: tuple[Error, ...] = (), **props: Any
+) -> rx.Component:
+    """A labelled input with the words of its errors, of which page.js shows the one that is told.
+
+    The words are there from the start, hidden: a text put in by a script before React takes over
+    would be thrown away.
+    """
     hints = [rx.el.small(hint, id=f"{name}-hint", class_name="hint")] if hint else []
     attributes = {
         "aria-describedby": f"{name}-hint {name}-error" if hint else f"{name}-error",
@@ -48,6 +75,6 @@ def field(label: str, name: str, *, hint: str = "", **props: Any) -> rx.Componen
         rx.el.label(label, html_for=name),
         rx.el.input(id=name, name=name, custom_attrs=attributes, **props),
         *hints,
-        rx.el.p(id=f"{name}-error", role="alert", class_name="field-error"),
+        rx.el.div(*(error_line(e, "field-error") for e in errors), id=f"{name}-error"),
         class_name="field",
     )

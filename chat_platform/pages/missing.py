@@ -2,6 +2,7 @@
 
 import reflex as rx
 
+from chat_platform.pages.elements import native_link
 from chat_platform.pages.language import _
 from chat_platform.pages.sign_in import card
 
@@ -10,5 +11,5 @@ def missing_page() -> rx.Component:
     return card(
         rx.el.h1(_("There is nothing at this address")),
         rx.el.p(_("The link may be old, or mistyped. Your conversation is where you left it.")),
-        rx.el.a(_("Back to the chat"), href="/chat", class_name="button primary"),
+        native_link(_("Back to the chat"), href="/chat", class_name="button primary"),
     )

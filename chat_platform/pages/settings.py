@@ -4,6 +4,7 @@ import reflex as rx
 
 from chat_platform.i18n import LANGUAGE_NAMES
 from chat_platform.pages.access import sign_ins, tokens
+from chat_platform.pages.elements import native_link
 from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
 from chat_platform.pages.shell import shell
@@ -153,7 +154,7 @@ def _data() -> rx.Component:
             class_name="soft",
         ),
         rx.el.div(
-            rx.el.a(
+            native_link(
                 icon("download"),
                 _("Download everything"),
                 href="/api/v1/user/export",

@@ -4,7 +4,7 @@ import reflex as rx
 from reflex_components_core.core.banner import has_connection_errors
 
 from chat_platform.pages.banner import demo_banner
-from chat_platform.pages.elements import native_form, page_link
+from chat_platform.pages.elements import native_form, native_link, page_link
 from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
 from chat_platform.state.account import AccountState
@@ -13,7 +13,7 @@ from chat_platform.state.account import AccountState
 def shell(here: str, *children: rx.Component, main_class: str = "") -> rx.Component:
     """Frame a page; `here` is the path that the navigation marks."""
     return rx.el.div(
-        rx.el.a(_("Skip to content"), href="#main", class_name="skip-link"),
+        native_link(_("Skip to content"), href="#main", class_name="skip-link"),
         demo_banner(),
         _rail(here),
         rx.el.main(*children, id="main", tab_index=-1, class_name=f"main {main_class}"),

@@ -7,7 +7,7 @@ import reflex as rx
 
 from chat_platform.i18n import LANGUAGE_NAMES
 from chat_platform.pages.banner import demo_banner
-from chat_platform.pages.elements import field, native_form
+from chat_platform.pages.elements import error_line, field, native_form, native_link
 from chat_platform.pages.language import PAGES_LANGUAGE, _
 
 MIN_PASSWORD = 8
@@ -26,8 +26,8 @@ def login_page() -> rx.Component:
             method="post",
         ),
         rx.el.p(
-            rx.el.a(_("Create an account"), href="/register"),
-            rx.el.a(_("Forgotten password?"), href="/forgot"),
+            native_link(_("Create an account"), href="/register"),
+            native_link(_("Forgotten password?"), href="/forgot"),
             class_name="card-links",
         ),
     )
@@ -51,7 +51,7 @@ def register_page() -> rx.Component:
         rx.el.p(
             _("Have an account already?"),
             " ",
-            rx.el.a(_("Sign in"), href="/login"),
+            native_link(_("Sign in"), href="/login"),
             class_name="card-links",
         ),
     )
@@ -68,7 +68,7 @@ def forgot_page() -> rx.Component:
             action="/api/v1/session/forgot",
             method="post",
         ),
-        rx.el.p(rx.el.a(_("Back to signing in"), href="/login"), class_name="card-links"),
+        rx.el.p(native_link(_("Back to signing in"), href="/login"), class_name="card-links"),
     )
 
 
@@ -78,13 +78,24 @@ def reset_page() -> rx.Component:
         _notices(),
         native_form(
             _email(),
-            field(_("Code from the e-mail"), "code", auto_complete="one-time-code", required=True),
+            field(
+                _("Code from the e-mail"),
+                "code",
+                errors=(
+                    (
+                        "invalid_code",
+                        _("This code is not right, or too old. Ask for a new one."),
+                    ),
+                ),
+                auto_complete="one-time-code",
+                required=True,
+            ),
             _password(_("New password"), "new-password", hint=_("At least 8 characters.")),
             _submit(_("Save and sign in")),
             action="/api/v1/session/reset",
             method="post",
         ),
-        rx.el.p(rx.el.a(_("Back to signing in"), href="/login"), class_name="card-links"),
+        rx.el.p(native_link(_("Back to signing in"), href="/login"), class_name="card-links"),
     )
 
 
@@ -106,6 +117,10 @@ def _email() -> rx.Component:
     return field(
         _("E-mail"),
         "email",
+        errors=(
+            ("email_taken", _("This address has an account already. Sign in instead.")),
+            ("invalid_email", _("This is not an e-mail address.")),
+        ),
         type="email",
         auto_complete="username",
         required=True,
@@ -118,6 +133,10 @@ def _password(label: str, purpose: str, *, hint: str = "") -> rx.Component:
     return field(
         label,
         "password",
+        errors=(
+            ("invalid_credentials", _("E-mail or password is not right.")),
+            ("weak_password", _("Choose a password of 8 to 72 characters.")),
+        ),
         hint=hint,
         type="password",
         auto_complete=purpose,
@@ -131,36 +150,32 @@ def _submit(text: str) -> rx.Component:
 
 
 def _notices() -> rx.Component:
-    """The words for every `?error=` and `?notice=`; page.js shows the one that is asked for.
-
-    An item with a field goes beside that field.
-    """
-    errors = [
-        ("invalid_credentials", "password", _("E-mail or password is not right.")),
-        ("email_taken", "email", _("This address has an account already. Sign in instead.")),
-        ("invalid_email", "email", _("This is not an e-mail address.")),
-        ("weak_password", "password", _("Choose a password of 8 to 72 characters.")),
-        ("invalid_code", "code", _("This code is not right, or too old. Ask for a new one.")),
-        ("email_not_confirmed", "", _("Confirm your address first: open the link in our e-mail.")),
-        ("too_many_attempts", "", _("Too many attempts. Wait a little and try again.")),
-        ("account_disabled", "", _("This account is disabled. Write to your administrator.")),
-        ("cross_site", "", _("This form came from another site. Try again from here.")),
-        ("", "", _("That did not work. Try again in a moment.")),
-    ]
-    notices = [
+    """The words for `?error=` codes that concern no field, and for `?notice=`; all hidden."""
+    errors = (
+        ("email_not_confirmed", _("Confirm your address first: open the link in our e-mail.")),
+        ("too_many_attempts", _("Too many attempts. Wait a little and try again.")),
+        ("account_disabled", _("This account is disabled. Write to your administrator.")),
+        ("cross_site", _("This form came from another site. Try again from here.")),
+        ("", _("That did not work. Try again in a moment.")),
+    )
+    notices = (
         ("confirmation_required", _("Almost there: open the link in the e-mail we sent you.")),
         ("code_sent", _("If the address is known, a code is on its way.")),
         ("signed_out", _("You are signed out.")),
         ("account_deleted", _("Your account is being deleted.")),
-    ]
+    )
     return rx.el.div(
-        rx.el.div(
-            *(rx.el.p(t, custom_attrs={"data-error": c, "data-field": f}) for c, f, t in errors),
-            *(rx.el.p(text, custom_attrs={"data-notice": code}) for code, text in notices),
-            hidden=True,
+        *(error_line(error, "notice problem") for error in errors),
+        *(
+            rx.el.p(
+                words,
+                role="status",
+                hidden=True,
+                class_name="notice",
+                custom_attrs={"data-notice": code},
+            )
+            for code, words in notices
         ),
-        rx.el.p(id="form-error", role="alert", class_name="notice problem"),
-        rx.el.p(id="form-notice", role="status", class_name="notice"),
         id="form-notices",
     )
 
@@ -168,7 +183,7 @@ def _notices() -> rx.Component:
 def _languages() -> rx.Component:
     return rx.el.nav(
         *(
-            rx.el.a(
+            native_link(
                 name,
                 href=f"?language={code}",
                 lang=code,

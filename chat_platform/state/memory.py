@@ -73,10 +73,11 @@ class MemoryState(AccountState):
         try:
             await change
         except PlatformError as exc:
-            await self._refresh(account)
+            # First the words of the person: the field is made anew when the block's are there.
             async with self:
                 self.edit_problem = problem_words(self._words(), exc.code, exc.message)
                 self.mine = mine if isinstance(exc, Outdated) else ""
+            await self._refresh(account)
             return
         finally:
             async with self:

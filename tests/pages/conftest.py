@@ -1,0 +1,35 @@
+"""One server with fakes at the ports for all browser tests, and a person on it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.e2e.install_browser import chromium
+from tests.pages.server import PagesServer
+from tests.pages.visitor import LAUNCH, Visitor
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesServer]:
+    with PagesServer(tmp_path_factory.mktemp("pages")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    return {**LAUNCH, "executable_path": chromium()}
+
+
+@pytest.fixture
+def stranger(page: Page, server: PagesServer) -> Visitor:
+    page.set_default_timeout(10_000)
+    return Visitor(page, server.url)
+
+
+@pytest.fixture
+def ada(stranger: Visitor) -> Visitor:
+    """Somebody who has just signed up and looks at their empty chat."""
+    stranger.sign_up()
+    return stranger

@@ -1,0 +1,99 @@
+"""Starts our own server with fakes at the ports, on a free port, its pages built."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from chat_platform.launcher.frontend import build
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 60
+# Nobody listens there: the fakes answer, and whatever goes round them fails.
+NOWHERE = "http://127.0.0.1:9"
+
+
+class PagesServer:
+    """`with PagesServer(folder) as server: ... server.url`"""
+
+    def __init__(self, folder: Path, *, pace_seconds: float = 0.01) -> None:
+        self._folder, self._pace_seconds = folder, pace_seconds
+        self._port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    def __enter__(self) -> "PagesServer":
+        build(ROOT)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        with (self._folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "granian", "--interface", "asgi", "--factory"),
+                    *("--host", "127.0.0.1", "--port", str(self._port), "--ws", "--no-access-log"),
+                    "tests.web_server:app",
+                ],
+                cwd=ROOT,
+                env=self._environment(),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._wait()
+
+    def stop(self) -> None:
+        """Stop it; `start` brings it back with the same accounts."""
+        assert self._process
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {
+            "PORT": str(self._port),
+            "DATA_DIR": str(self._folder),
+            "LETTA_BASE_URL": NOWHERE,
+            "LITELLM_BASE_URL": NOWHERE,
+            "LITELLM_HAS_DATABASE": "false",
+            "FAKE_PACE_SECONDS": str(self._pace_seconds),
+            "REFLEX_ENV_MODE": "prod",
+            "__REFLEX_SKIP_COMPILE": "true",
+            "REFLEX_TELEMETRY_ENABLED": "false",
+            "REFLEX_CHECK_LATEST_VERSION": "false",
+        }
+
+    def _wait(self) -> None:
+        give_up_at = time.monotonic() + START_SECONDS
+        while time.monotonic() < give_up_at:
+            try:
+                urllib.request.urlopen(f"{self.url}/login", timeout=2).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise RuntimeError((self._folder / "server.log").read_text()[-3000:])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

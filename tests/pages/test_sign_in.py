@@ -1,0 +1,106 @@
+"""Signing in, up and out, in a browser."""
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.pages.server import PagesServer
+from tests.pages.visitor import Visitor
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_new_person_lands_in_an_empty_chat_that_teaches(ada: Visitor):
+    expect(ada.page.get_by_role("heading", name="This is the beginning")).to_be_visible()
+
+
+def test_the_sign_in_cookie_is_out_of_reach_of_scripts(ada: Visitor):
+    cookie = next(c for c in ada.page.context.cookies() if c.get("name") == "chat_sign_in")
+
+    assert cookie.get("httpOnly")
+    assert cookie.get("sameSite") == "Lax"
+
+
+def test_a_wrong_password_is_told_beside_the_field_and_the_address_is_kept(ada: Visitor):
+    ada.page.context.clear_cookies()
+
+    ada.sign_in(password="not the password")
+
+    expect(ada.page.locator("#password-error p:visible")).to_have_text(
+        "E-mail or password is not right."
+    )
+    expect(ada.page.locator("#email")).to_have_value(ada.email)
+    expect(ada.page.locator("#password")).to_be_focused()
+
+
+def test_a_taken_address_is_told_beside_the_field(ada: Visitor):
+    ada.page.context.clear_cookies()
+
+    ada.page.goto(f"{ada.url}/register")
+    ada.page.locator("#email").fill(ada.email)
+    ada.page.locator("#password").fill("another password")
+    ada.page.locator("button[type=submit]").click()
+
+    expect(ada.page.locator("#email-error p:visible")).to_contain_text("has an account already")
+
+
+def test_signing_in_leads_to_the_page_that_was_wanted(ada: Visitor):
+    ada.page.context.clear_cookies()
+
+    ada.page.goto(f"{ada.url}/usage")
+    ada.page.locator("#email").fill(ada.email)
+    ada.page.locator("#password").fill("correct horse battery")
+    ada.page.locator("button[type=submit]").click()
+
+    expect(ada.page).to_have_url(f"{ada.url}/usage")
+
+
+def test_signing_in_works_without_any_script(browser: Browser, server: PagesServer, ada: Visitor):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+
+    page.goto(f"{server.url}/login")
+    page.locator("#email").fill(ada.email)
+    page.locator("#password").fill("correct horse battery")
+    page.locator("button[type=submit]").click()
+
+    expect(page).to_have_url(f"{server.url}/chat")
+    context.close()
+
+
+def test_after_signing_out_the_chat_is_closed(ada: Visitor):
+    ada.page.get_by_role("button", name="Sign out").click()
+    ada.page.goto(f"{ada.url}/chat")
+
+    expect(ada.page).to_have_url(f"{ada.url}/login")
+
+
+def test_a_russian_browser_sees_russian_pages_and_may_choose_english(
+    browser: Browser, server: PagesServer
+):
+    context = browser.new_context(locale="ru-RU")
+    page = context.new_page()
+    page.goto(f"{server.url}/login")
+    expect(page.get_by_role("heading", name="С возвращением")).to_be_visible()
+
+    page.get_by_role("link", name="English").click()
+
+    expect(page.get_by_role("heading", name="Welcome back")).to_be_visible()
+    context.close()
+
+
+def test_the_demo_tells_how_to_get_a_real_model(stranger: Visitor):
+    stranger.page.goto(f"{stranger.url}/login")
+
+    expect(stranger.page.get_by_role("complementary", name="Demo model")).to_contain_text(
+        "GEMINI_API_KEY"
+    )
+
+
+def test_an_unknown_address_says_so_in_the_same_dress(stranger: Visitor):
+    answer = stranger.page.goto(f"{stranger.url}/nothing-here")
+
+    assert answer
+    assert answer.status == 404
+    expect(stranger.page.get_by_role("heading", level=1)).to_have_text(
+        "There is nothing at this address"
+    )
