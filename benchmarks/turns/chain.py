@@ -4,11 +4,14 @@ Both ways go through the same proxy, LiteLLM and demo model. They take turns, so
 else the machine does meets both. Prints medians of the first token and of the whole answer.
 """
 
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec
 
 import httpx
 import psutil
@@ -17,13 +20,16 @@ from letta_client import Letta
 from tests.e2e.platform import Person, Platform
 
 PEOPLE = 3
-ROUNDS = 15
+ROUNDS = 12
 WARM_UP = 3
 TARGET_MS = 20
+P = ParamSpec("P")
 TEXT = "[[words 20]] [[pace 5]] please"
 
 
 def main() -> None:
+    # Whoever ends the benchmark early ends the platform with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="bench-turns-") as folder:
         platform = Platform(Path(folder) / "data")
         platform.start()
@@ -43,17 +49,17 @@ def compare(platform: Platform) -> None:
         person.say("Hello!")
         agent_id = person.agent_id()
         for turn in range(WARM_UP + ROUNDS):
-            pair = _timed(lambda: _by_platform(person)), _timed(lambda: _by_letta(letta, agent_id))  # noqa: B023
+            times = _timed(_by_platform, person), _timed(_by_letta, letta, agent_id)
             if turn >= WARM_UP:
-                ours.append(pair[0])
-                direct.append(pair[1])
+                ours.append(times[0])
+                direct.append(times[1])
     _report(ours, direct)
 
 
-def _timed(talk: Callable[[], float]) -> tuple[float, float]:
+def _timed(talk: Callable[P, float], *args: P.args, **kwargs: P.kwargs) -> tuple[float, float]:
     """Return milliseconds to the first token and to the end."""
     began = time.perf_counter()
-    first = talk()
+    first = talk(*args, **kwargs)
     return (first - began) * 1000, (time.perf_counter() - began) * 1000
 
 
