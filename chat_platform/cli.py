@@ -17,7 +17,7 @@ from chat_platform.launcher.places import places_of
 from chat_platform.launcher.status import read_status, status_lines
 from chat_platform.settings import SettingsError, load_settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("make-admin")(admin_commands.make_admin)
 app.command("reset-code")(admin_commands.reset_code)
 
