@@ -1,6 +1,6 @@
 """Runs the same work through every peer, one after the other, and prints a table and ratios.
 
-make bench-proxy        (python -m benchmarks.proxy [--seconds 3])
+make bench-proxy        (python -m benchmarks.proxy [--seconds 3] [--only direct,portkey])
 """
 
 import argparse
@@ -47,17 +47,25 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--no-big-ledger", action="store_true")
+    parser.add_argument("--only", default="", help="names of the peers' functions, with commas")
     options = parser.parse_args()
+    rows: list[Row] = []
     with peers.upstream() as model_port:
-        rows = [row for name in _peers(options) for row in _rows(name, model_port, options)]
-    lines = [*_table(rows), "", *_ratios(rows), *_added(rows), *_flatness(rows)]
-    print("\n".join(lines))
-    _write(rows, lines)
+        for start in _peers(options):
+            rows += _rows(start, model_port, options)
+            # After every peer: a run that is cut short leaves what it has.
+            _write(rows, _report(rows))
+    print("\n".join(_report(rows)))
+
+
+def _report(rows: list[Row]) -> list[str]:
+    return [*_table(rows), "", *_ratios(rows), *_added(rows), *_flatness(rows)]
 
 
 def _peers(options: argparse.Namespace) -> Iterator[Any]:
-    yield from peers.ALL
-    if not options.no_big_ledger:
+    chosen = set(options.only.split(",")) - {""}
+    yield from (start for start in peers.ALL if not chosen or start.__name__ in chosen)
+    if not chosen and not options.no_big_ledger:
         yield partial(peers.ours_on_sqlite, name="ours (1M rows)", **BIG_LEDGER)
 
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -188,7 +188,7 @@ def portkey(model_port: int) -> Iterator[Peer]:
         yield Peer("Portkey", f"http://127.0.0.1:{port}/v1/chat/completions", process, headers)
 
 
-ALL: list[Callable[[int], object]] = [
+ALL: list[Callable[[int], AbstractContextManager[Peer]]] = [
     direct,
     nginx,
     ours_on_sqlite,

@@ -34,6 +34,10 @@ from chat_platform.proxy.sse import StreamWatch
 
 log = structlog.get_logger()
 
+# A model that answers at once fills the buffer: its first bytes must not wait for all of it.
+_FIRST_BYTES = 4096
+_PIECE_BYTES = 65_536
+
 _Ending = Literal["settled", "failed", "cancelled"]
 
 
@@ -133,7 +137,9 @@ class Relay:
         self._watch = watch
         silence = self._ctx.settings.proxy_silence_timeout_seconds
         clock = asyncio.get_running_loop().time
-        while piece := await response.content.readany():
+        while piece := await response.content.read(
+            _PIECE_BYTES if self._has_begun else _FIRST_BYTES
+        ):
             if not self._has_begun:
                 await self._begin_stream(response)
             events = watch.feed(piece)
