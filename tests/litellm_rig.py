@@ -71,7 +71,8 @@ def litellm_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLlmRig
         "CONFIG": str(config),
         "MASTER_KEY": MASTER_KEY,
         "BATCH_WRITE_AT": "2",
-        "PATH": f"{Path('.venv/bin').resolve()}:{os.environ['PATH']}",
+        # Last: the `node` of our own environment is a wrapper, whose child would outlive it.
+        "PATH": f"{os.environ['PATH']}:{Path('.venv/bin').resolve()}",
     }
     home.mkdir(exist_ok=True)
     # The lock is held until the rig is down again: it has one home on a machine.

@@ -143,7 +143,7 @@ def litellm(model_port: int) -> Iterator[Peer]:
         "CONFIG": str(config),
         "MASTER_KEY": LITELLM_KEY,
         "LITELLM_LOG": "ERROR",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{os.environ['PATH']}:{Path(sys.executable).parent}",
     }
     started = subprocess.run(
         [RIG, str(port), str(unused_postgres), str(unused_upstream)],
