@@ -1,0 +1,67 @@
+"""The whole chain as a person meets it: in a real browser, with nothing faked behind it."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.install_browser import chromium
+from tests.e2e.platform import Platform
+from tests.pages.visitor import LAUNCH, Visitor
+
+pytestmark = [pytest.mark.chain, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    return {**LAUNCH, "executable_path": chromium()}
+
+
+@pytest.fixture
+def visitor(page: Page, platform: Platform) -> Visitor:
+    page.set_default_timeout(30_000)
+    visitor = Visitor(page, platform.url)
+    visitor.email = f"browser-{visitor.email}"
+    visitor.sign_up("Ada")
+    return visitor
+
+
+def test_a_newcomer_signs_up_talks_and_is_remembered(visitor: Visitor):
+    visitor.ask("My name is Ada Lovelace.")
+    answer = visitor.ask("What is my name?")
+
+    expect(answer).to_contain_text("Ada Lovelace")
+
+    visitor.open("/memory")
+    expect(visitor.page.get_by_role("main")).to_contain_text("Ada Lovelace")
+
+
+def test_an_answer_appears_while_it_is_written(visitor: Visitor):
+    visitor.send("Write a long story of 300 words.")
+
+    expect(visitor.live).to_be_visible()
+    expect(visitor.answers).to_have_count(1, timeout=60_000)
+    expect(visitor.live).to_have_count(0)
+
+
+def test_usage_shows_what_the_answer_cost(visitor: Visitor, platform: Platform):
+    visitor.ask("Hello!")
+    [account] = platform.rows("select id from accounts where email = ?", visitor.email)
+    booked = sum(call["cost_nano_usd"] for call in platform.ledger(account["id"]))
+
+    visitor.open("/usage")
+
+    shown = f"${Decimal(booked).scaleb(-9).normalize():f}"
+    expect(visitor.page.get_by_role("main")).to_contain_text(shown)
+    assert booked > 0
+
+
+def test_signing_out_ends_the_sign_in(visitor: Visitor):
+    visitor.page.get_by_role("button", name="Sign out").click()
+    visitor.page.wait_for_url("**/login*")
+
+    visitor.page.goto(f"{visitor.url}/chat")
+
+    expect(visitor.page).to_have_url(re.compile("/login"))
