@@ -10,13 +10,15 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
 
+from sqlmodel import col, select
+
 import chat_platform.app as server
 from chat_platform import budgets, turns
 from chat_platform.context import AppContext, app_context
-from chat_platform.db import transaction
+from chat_platform.db import reading, transaction
 from chat_platform.errors import UpstreamFailed
 from chat_platform.ids import AccountId, AgentId
-from chat_platform.models import ModelCall
+from chat_platform.models import Agent, ModelCall
 from chat_platform.ports import RunEvent, RunStarted, StepChanged, TextPiece
 from tests.fakes import FakeGateway, FakeMemory, FakeRuntime
 
@@ -100,7 +102,9 @@ class PacedRuntime(FakeRuntime):
 
 async def book_calls(ctx: AppContext, agent_id: AgentId) -> None:
     """Put an embedding and a reply into the ledger, as the proxy would."""
-    account_id = AccountId(agent_id.removeprefix("agent-"))
+    async with reading(ctx.engine) as session:
+        query = select(Agent).where(col(Agent.agent_id) == agent_id)
+        account_id = AccountId((await session.exec(query)).one().account_id)
     turn_id = await turns.running_turn(ctx, account_id)
     await budgets.set_limit(ctx, account_id)
     shared = {

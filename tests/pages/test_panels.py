@@ -90,7 +90,7 @@ def test_usage_comes_as_a_csv_file(ada: Visitor):
 
 def test_a_chosen_language_and_theme_stay(ada: Visitor):
     ada.open("/settings")
-    ada.page.get_by_label("Dark").check()
+    ada.page.get_by_label("Dark").click()
     expect(ada.page.locator("html")).to_have_class("dark")
 
     ada.page.get_by_label("Русский").click()
