@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from chat_platform.db import migrate, open_engine
 from chat_platform.errors import NotSignedIn
-from chat_platform.local_identity import LocalIdentity
+from chat_platform.identity.local import LocalIdentity
 from chat_platform.settings import Settings
 
 ROUNDS = 150

@@ -6,8 +6,9 @@ import structlog
 from sqlalchemy import or_
 from sqlmodel import col, select
 
-from chat_platform import audit, budgets
+from chat_platform import audit
 from chat_platform.accounts import load_account
+from chat_platform.billing import budgets
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.db import reading, transaction

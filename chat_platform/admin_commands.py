@@ -13,9 +13,9 @@ from chat_platform import audit
 from chat_platform.accounts import normalise_email
 from chat_platform.db import open_engine, reading, transaction
 from chat_platform.errors import Conflict, NotFound, PlatformError
-from chat_platform.local_identity import RESET, LocalIdentity
+from chat_platform.identity.local import RESET, LocalIdentity
+from chat_platform.identity.one_time_codes import CODE_MINUTES, make_code
 from chat_platform.models import Account
-from chat_platform.one_time_codes import CODE_MINUTES, make_code
 from chat_platform.settings import SettingsError, load_settings
 
 T = TypeVar("T")

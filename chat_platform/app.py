@@ -8,10 +8,7 @@ from starlette.types import ASGIApp
 
 from chat_platform.api.app import create_api
 from chat_platform.api.problems import refusal
-from chat_platform.built_pages import BuiltPages
 from chat_platform.context import AppContext, app_context, set_app_context
-from chat_platform.doors import KnownHosts, TrustedProxies
-from chat_platform.front_door import FrontDoor
 from chat_platform.logs import set_up_logging
 from chat_platform.orderly_stop import drain_on_sigterm
 from chat_platform.pages import add_pages, head
@@ -19,6 +16,9 @@ from chat_platform.pages.language import PAGES_LANGUAGE
 from chat_platform.proxy.app import create_proxy
 from chat_platform.settings import Settings, load_settings
 from chat_platform.state.toasts import answer_exception
+from chat_platform.web.built_pages import BuiltPages
+from chat_platform.web.doors import KnownHosts, TrustedProxies
+from chat_platform.web.front_door import FrontDoor
 from chat_platform.wiring import open_context
 
 api = create_api()

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from chat_platform import block_revisions, budgets
+from chat_platform import block_revisions
 from chat_platform.agents import agent_of, ensure_agent, replace_agent
+from chat_platform.billing import budgets
 from chat_platform.block_revisions import BY_AGENT, Cause, revision_of
 from chat_platform.context import AppContext
 from chat_platform.errors import FieldError, Invalid, NotFound, Outdated

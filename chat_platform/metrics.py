@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from chat_platform.ledger_rows import Settlement
+from chat_platform.billing.ledger_rows import Settlement
 from chat_platform.money import NANO_PER_USD
 
 REGISTRY = CollectorRegistry()

@@ -12,7 +12,7 @@ import threading
 import structlog
 
 from chat_platform.context import AppContext
-from chat_platform.turn_recovery import drain
+from chat_platform.turns.recovery import drain
 
 log = structlog.get_logger()
 

@@ -12,8 +12,8 @@ from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.db import transaction
 from chat_platform.errors import FieldError, NotAllowed, NotSignedIn, PlatformError
+from chat_platform.identity.passwords import ensure_strong
 from chat_platform.models import Account, ApiToken
-from chat_platform.passwords import ensure_strong
 
 log = structlog.get_logger()
 

@@ -12,9 +12,9 @@ from chat_platform.attempts import attempt
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.errors import NotAllowed, NotFound, NotSignedIn, PlatformError, RateLimited
+from chat_platform.identity.passwords import ensure_strong
 from chat_platform.ids import AccountId
 from chat_platform.models import Account
-from chat_platform.passwords import ensure_strong
 from chat_platform.ports import AddressConfirmation, ForeignTokens
 from chat_platform.sign_ins import SignedIn, Visit
 

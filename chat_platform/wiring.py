@@ -7,15 +7,19 @@ from functools import partial
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chat_platform import ledger
 from chat_platform.account_deletion import DELETION_SECONDS, resume_deletions
 from chat_platform.background import Routine, running
+from chat_platform.billing import ledger
+from chat_platform.billing.reconciliation import RECONCILE_SECONDS, reconcile
 from chat_platform.context import AppContext
 from chat_platform.db import GroupWriter, migrate, open_engine
-from chat_platform.letta_agents import LettaRuntime, open_letta
-from chat_platform.letta_memory import LettaMemory
+from chat_platform.identity.local import LocalIdentity
+from chat_platform.identity.smtp_mailer import SmtpMailer
+from chat_platform.identity.supabase import TIMEOUT_SECONDS, SupabaseIdentity
+from chat_platform.identity.supabase_tokens import SupabaseTokens
+from chat_platform.letta.memory import LettaMemory
+from chat_platform.letta.runtime import LettaRuntime, open_letta
 from chat_platform.litellm_gateway import admin_client, open_gateway
-from chat_platform.local_identity import LocalIdentity
 from chat_platform.ports import (
     AddressConfirmation,
     AgentMemory,
@@ -25,13 +29,9 @@ from chat_platform.ports import (
     IdentityProvider,
 )
 from chat_platform.rate_limits import RateLimits
-from chat_platform.reconciliation import RECONCILE_SECONDS, reconcile
 from chat_platform.settings import Settings
-from chat_platform.smtp_mailer import SmtpMailer
-from chat_platform.supabase_identity import TIMEOUT_SECONDS, SupabaseIdentity
-from chat_platform.supabase_tokens import SupabaseTokens
-from chat_platform.turn_recovery import kept_turns
-from chat_platform.turn_relay import relayed_turns
+from chat_platform.turns.recovery import kept_turns
+from chat_platform.turns.relay import relayed_turns
 
 
 @asynccontextmanager

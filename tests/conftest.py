@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from chat_platform.api.app import create_api
 from chat_platform.context import AppContext
 from chat_platform.db import GroupWriter, migrate, open_engine
-from chat_platform.local_identity import LocalIdentity
-from chat_platform.passwords import PasswordHasher
+from chat_platform.identity.local import LocalIdentity
+from chat_platform.identity.passwords import PasswordHasher
 from chat_platform.settings import Settings
 from tests.fakes import FakeGateway, FakeMailer, FakeMemory, FakeRuntime
 from tests.peers import embedded_peers

@@ -3,12 +3,19 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chat_platform import ledger
+from chat_platform.billing import ledger
+from chat_platform.billing.ledger_rows import (
+    BudgetTerms,
+    Intent,
+    Opened,
+    Refused,
+    Settlement,
+    Tokens,
+)
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.db import transaction
 from chat_platform.ids import AccountId, AgentId, CallId, TurnId, new_id
-from chat_platform.ledger_rows import BudgetTerms, Intent, Opened, Refused, Settlement, Tokens
 from chat_platform.models import Account, Agent, ModelCall, Turn
 
 CENT = 10_000_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chat_platform.markdown_html import to_html
+from chat_platform.web.markdown_html import to_html
 
 ATTACKS = [
     "<script>alert(1)</script>",

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from chat_platform import turns
 from chat_platform.context import AppContext
 from chat_platform.orderly_stop import drain_on_sigterm
+from chat_platform.turns import turns
 from tests.fakes import FakeRuntime
 from tests.people import Person
 from tests.turn_talk import turn_row

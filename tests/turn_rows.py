@@ -6,7 +6,7 @@ from sqlalchemy import insert
 
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
-from chat_platform.conversations import ensure_default
+from chat_platform.history.conversations import ensure_default
 from chat_platform.ids import AccountId, ConversationId, TurnId
 from chat_platform.models import Message, Turn
 from chat_platform.turn_lock import LEASE_SECONDS

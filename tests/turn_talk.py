@@ -2,11 +2,11 @@
 
 import asyncio
 
-from chat_platform import turns
 from chat_platform.context import AppContext
 from chat_platform.ids import TurnId
 from chat_platform.models import Message, Turn
 from chat_platform.turn_events import TurnEvent
+from chat_platform.turns import turns
 from tests.people import Person
 
 

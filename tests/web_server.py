@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from sqlmodel import col, select
 
 import chat_platform.app as server
-from chat_platform import budgets, turns
+from chat_platform.billing import budgets
 from chat_platform.context import AppContext, app_context
 from chat_platform.db import reading, transaction
 from chat_platform.errors import UpstreamFailed
 from chat_platform.ids import AccountId, AgentId
 from chat_platform.models import Agent, ModelCall
 from chat_platform.ports import RunEvent, RunStarted, StepChanged, TextPiece
+from chat_platform.turns import turns
 from tests.fakes import FakeGateway, FakeMemory, FakeRuntime
 
 PACE_SECONDS = float(os.environ.get("FAKE_PACE_SECONDS", "0.01"))

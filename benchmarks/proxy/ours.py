@@ -15,7 +15,7 @@ from benchmarks.proxy.load import AGENTS
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.db import GroupWriter, migrate, open_engine, transaction
-from chat_platform.local_identity import LocalIdentity
+from chat_platform.identity.local import LocalIdentity
 from chat_platform.models import Account, Agent, ModelCall, Turn
 from chat_platform.proxy.app import ModelProxy, create_proxy
 from chat_platform.settings import Settings

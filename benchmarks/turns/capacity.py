@@ -19,16 +19,16 @@ import structlog
 from pydantic import SecretStr
 from sqlalchemy import insert
 
-from chat_platform import turns
 from chat_platform.context import AppContext
 from chat_platform.db import GroupWriter, migrate, open_engine
+from chat_platform.identity.local import LocalIdentity
 from chat_platform.ids import AgentId
-from chat_platform.local_identity import LocalIdentity
 from chat_platform.models import Account
 from chat_platform.ports import RunEvent, RunStarted, StepChanged, TextPiece
 from chat_platform.settings import Settings
 from chat_platform.turn_events import text_of
-from chat_platform.turn_recovery import kept_turns
+from chat_platform.turns import turns
+from chat_platform.turns.recovery import kept_turns
 from tests.fakes import FakeGateway, FakeMemory, FakeRuntime
 
 COUNTS = (1, 200, 400)

@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, StringConstraints
 
-from chat_platform import admin, audit, usage
+from chat_platform import admin, audit
 from chat_platform.accounts import get_account
 from chat_platform.api.deps import AdminCaller, Ctx
 from chat_platform.api.fields import Line, RowId
 from chat_platform.api.usage import Asked, Budget, Usage, budget_view, usage_view
-from chat_platform.budgets import BudgetView, budget_of
+from chat_platform.billing import usage
+from chat_platform.billing.budgets import BudgetView, budget_of
 from chat_platform.clock import to_rfc3339
 from chat_platform.ids import AccountId
 from chat_platform.models import Account, AuditEntry

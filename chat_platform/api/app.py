@@ -17,8 +17,8 @@ from chat_platform.api import (
 )
 from chat_platform.api.openapi import describe_problems, problem_responses
 from chat_platform.api.problems import add_problem_handlers, refusal
-from chat_platform.doors import AllowedOrigins, ApiHeaders, BodyLimit
 from chat_platform.settings import Settings
+from chat_platform.web.doors import AllowedOrigins, ApiHeaders, BodyLimit
 
 PREFIX = "/api/v1"
 ROUTERS = (

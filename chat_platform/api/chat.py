@@ -7,20 +7,20 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from chat_platform import turns
 from chat_platform.api.deps import ChatCaller, Ctx, limit_messages
 from chat_platform.api.event_stream import event_stream, until_draining
 from chat_platform.api.fields import RowId
 from chat_platform.clock import to_rfc3339
 from chat_platform.context import AppContext
 from chat_platform.errors import Conflict, NotFound
-from chat_platform.history import message_data
+from chat_platform.history.pages import message_data
 from chat_platform.ids import AccountId, TurnId
 from chat_platform.models import ModelCall
 from chat_platform.money import to_usd_text
-from chat_platform.turn_ending import usage_data
 from chat_platform.turn_events import TurnEvent
-from chat_platform.turn_failures import TurnFailure, error_of
+from chat_platform.turns import turns
+from chat_platform.turns.ending import usage_data
+from chat_platform.turns.failures import TurnFailure, error_of
 
 router = APIRouter(prefix="/chat", tags=["chat"])
 

@@ -9,10 +9,10 @@ from pydantic import BaseModel
 from chat_platform.api.chat import MessageOut
 from chat_platform.api.deps import ChatCaller, Ctx
 from chat_platform.api.fields import Line, RowId
-from chat_platform.history import history_page, message_data
-from chat_platform.history_export import ExportFormat, export
+from chat_platform.history.export import ExportFormat, export
+from chat_platform.history.pages import history_page, message_data
+from chat_platform.history.search import search
 from chat_platform.ids import AccountId, MessageId
-from chat_platform.message_search import search
 
 router = APIRouter(prefix="/chat", tags=["chat"])
 

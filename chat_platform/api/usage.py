@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, BeforeValidator
 
-from chat_platform import usage
 from chat_platform.api.deps import Ctx, UsageCaller
 from chat_platform.api.fields import Line
-from chat_platform.budgets import BudgetView
+from chat_platform.billing import usage
+from chat_platform.billing.budgets import BudgetView
+from chat_platform.billing.usage import UsageLine, UsageReport
 from chat_platform.clock import to_rfc3339
 from chat_platform.errors import FieldError, Invalid
 from chat_platform.money import to_usd_text
-from chat_platform.usage import UsageLine, UsageReport
 
 router = APIRouter(prefix="/user", tags=["usage"])
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from chat_platform.built_pages import SITE
-from chat_platform.i18n import LANGUAGES
+from chat_platform.web.built_pages import SITE
+from chat_platform.web.i18n import LANGUAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 _STAMP = "stamp"
@@ -22,14 +22,14 @@ _INPUTS = (
     "assets",
     "chat_platform/pages",
     "chat_platform/state",
-    "chat_platform/locale",
+    "chat_platform/web/locale",
 )
 _INPUT_FILES = (
     "rxconfig.py",
     "requirements.txt",
     "reflex.lock/package-lock.json",
     "chat_platform/app.py",
-    "chat_platform/i18n.py",
+    "chat_platform/web/i18n.py",
 )
 _ADDRESS = "http://localhost:8000"
 _SOCKET_ADDRESS = "ws://localhost:8000"

@@ -2,7 +2,7 @@
 
 import os
 
-from chat_platform.i18n import words_in
+from chat_platform.web.i18n import words_in
 
 PAGES_LANGUAGE = os.environ.get("PAGES_LANGUAGE", "en")
 

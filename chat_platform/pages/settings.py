@@ -2,7 +2,6 @@
 
 import reflex as rx
 
-from chat_platform.i18n import LANGUAGE_NAMES
 from chat_platform.pages.access import sign_ins, tokens
 from chat_platform.pages.elements import native_link
 from chat_platform.pages.icons import icon
@@ -10,6 +9,7 @@ from chat_platform.pages.language import _
 from chat_platform.pages.shell import shell
 from chat_platform.state.account import AccountState
 from chat_platform.state.settings import SettingsState
+from chat_platform.web.i18n import LANGUAGE_NAMES
 
 
 def settings_page() -> rx.Component:

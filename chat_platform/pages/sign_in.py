@@ -5,10 +5,10 @@ An error comes back as `?error=<code>`; page.js shows the words for it, which ar
 
 import reflex as rx
 
-from chat_platform.i18n import LANGUAGE_NAMES
 from chat_platform.pages.banner import demo_banner
 from chat_platform.pages.elements import error_line, field, native_form, native_link
 from chat_platform.pages.language import PAGES_LANGUAGE, _
+from chat_platform.web.i18n import LANGUAGE_NAMES
 
 MIN_PASSWORD = 8
 

@@ -16,7 +16,7 @@ import structlog
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from starlette.types import Receive, Scope, Send
 
-from chat_platform import budgets, ledger
+from chat_platform.billing import budgets, ledger
 from chat_platform.context import AppContext
 from chat_platform.errors import PlatformError
 from chat_platform.ids import AgentId

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from aiohttp import ClientSession
 from starlette.types import Receive, Send
 
-from chat_platform import ledger, metrics
+from chat_platform import metrics
+from chat_platform.billing import ledger
+from chat_platform.billing.ledger_rows import BudgetTerms, Intent, Refused
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.errors import NotFound
 from chat_platform.ids import AgentId, CallId, new_id
-from chat_platform.ledger_rows import BudgetTerms, Intent, Refused
 from chat_platform.open_calls import OpenCall
 from chat_platform.ports import ModelPrice
 from chat_platform.proxy import problems

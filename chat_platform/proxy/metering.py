@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from chat_platform.ledger_rows import CostSource, Tokens
+from chat_platform.billing.ledger_rows import CostSource, Tokens
 from chat_platform.money import to_nano_usd
 from chat_platform.ports import ModelPrice
 from chat_platform.proxy.call_request import (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlmodel import col, select
 
-from chat_platform.billing_accounts import key_of
+from chat_platform.billing.billing_accounts import key_of
 from chat_platform.context import AppContext
 from chat_platform.db import reading
 from chat_platform.ids import AccountId, AgentId

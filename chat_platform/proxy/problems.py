@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import orjson
 
+from chat_platform.billing.ledger_rows import IntentRefusal, Refused
 from chat_platform.clock import to_rfc3339
 from chat_platform.errors import PlatformError
-from chat_platform.ledger_rows import IntentRefusal, Refused
 
 _TYPES = {
     400: "invalid_request_error",

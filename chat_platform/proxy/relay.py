@@ -19,10 +19,11 @@ from aiohttp import (
 )
 from starlette.types import Send
 
-from chat_platform import ledger, metrics
+from chat_platform import metrics
+from chat_platform.billing import ledger
+from chat_platform.billing.ledger_rows import Settlement
 from chat_platform.context import AppContext
 from chat_platform.ids import TurnId
-from chat_platform.ledger_rows import Settlement
 from chat_platform.open_calls import OpenCall
 from chat_platform.ports import ModelPrice
 from chat_platform.proxy import answers, metering, problems

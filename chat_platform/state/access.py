@@ -8,9 +8,9 @@ from chat_platform import api_tokens, sign_ins
 from chat_platform.api_tokens import SCOPES, Scope
 from chat_platform.clock import now_ms
 from chat_platform.context import app_context
-from chat_platform.i18n import at_ms
 from chat_platform.models import ApiToken, SignIn
 from chat_platform.state.account import AccountState
+from chat_platform.web.i18n import at_ms
 
 LIFETIMES_DAYS = (30, 90, 365)
 

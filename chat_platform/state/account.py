@@ -7,11 +7,11 @@ import reflex as rx
 
 from chat_platform.context import app_context
 from chat_platform.errors import NotSignedIn
-from chat_platform.i18n import LANGUAGES, Words, words_in
 from chat_platform.models import Account
-from chat_platform.problem_words import problem_words
 from chat_platform.sign_in import Caller, caller_from_cookie
-from chat_platform.visitor import language_of_visitor, zone_of_visitor
+from chat_platform.web.i18n import LANGUAGES, Words, words_in
+from chat_platform.web.problem_words import problem_words
+from chat_platform.web.visitor import language_of_visitor, zone_of_visitor
 
 
 class AccountState(rx.State):

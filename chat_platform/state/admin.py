@@ -4,15 +4,16 @@ from typing import Any, TypedDict
 
 import reflex as rx
 
-from chat_platform import admin, audit, budgets
+from chat_platform import admin, audit
+from chat_platform.billing import budgets
 from chat_platform.context import app_context
 from chat_platform.errors import NotFound, PlatformError
-from chat_platform.i18n import at_ms
 from chat_platform.ids import AccountId
 from chat_platform.models import Account, AuditEntry
 from chat_platform.money import to_nano_usd, to_usd_text
-from chat_platform.problem_words import problem_words
 from chat_platform.state.account import AccountState
+from chat_platform.web.i18n import at_ms
+from chat_platform.web.problem_words import problem_words
 
 PAGE_ACCOUNTS = 30
 PAGE_ENTRIES = 30

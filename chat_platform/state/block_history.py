@@ -9,12 +9,12 @@ import reflex as rx
 from chat_platform import memory
 from chat_platform.context import app_context
 from chat_platform.errors import PlatformError
-from chat_platform.i18n import Words, at_ms
 from chat_platform.models import BlockRevision
-from chat_platform.problem_words import problem_words
 from chat_platform.state.account import AccountState
 from chat_platform.state.diff import diff_html
 from chat_platform.state.memory import MemoryState
+from chat_platform.web.i18n import Words, at_ms
+from chat_platform.web.problem_words import problem_words
 
 _SHOWN = 40
 

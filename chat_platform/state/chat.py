@@ -4,17 +4,17 @@ from typing import Any
 
 import reflex as rx
 
-from chat_platform import turns
 from chat_platform.context import app_context
 from chat_platform.errors import PlatformError
 from chat_platform.ids import AccountId, TurnId, new_id
 from chat_platform.models import Account
-from chat_platform.problem_words import problem_words
 from chat_platform.state.account import AccountState
 from chat_platform.state.live import LiveState, end_follower, flushes
 from chat_platform.state.live_reply import LiveReply
 from chat_platform.state.rows import Row, RowReader, Rows, with_days
-from chat_platform.turn_lookup import question_id_of, question_of
+from chat_platform.turns import turns
+from chat_platform.turns.lookup import question_id_of, question_of
+from chat_platform.web.problem_words import problem_words
 
 
 class ChatState(AccountState):

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from chat_platform.i18n import Words
-from chat_platform.markdown_html import split_frozen, to_html
 from chat_platform.turn_events import TurnEvent
+from chat_platform.web.i18n import Words
+from chat_platform.web.markdown_html import split_frozen, to_html
 
 MAX_STEPS_SHOWN = 40
 

@@ -8,11 +8,11 @@ import reflex as rx
 from chat_platform import memory
 from chat_platform.context import app_context
 from chat_platform.errors import Outdated, PlatformError
-from chat_platform.i18n import Words, at_ms
 from chat_platform.memory import BlockState
 from chat_platform.models import Account
-from chat_platform.problem_words import problem_words
 from chat_platform.state.account import AccountState
+from chat_platform.web.i18n import Words, at_ms
+from chat_platform.web.problem_words import problem_words
 
 
 class Block(TypedDict):

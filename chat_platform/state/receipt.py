@@ -4,12 +4,12 @@ from typing import TypedDict
 
 import reflex as rx
 
+from chat_platform.billing.receipts import receipt_of
 from chat_platform.context import app_context
-from chat_platform.i18n import Words
 from chat_platform.ids import AccountId
 from chat_platform.models import ModelCall
-from chat_platform.receipts import receipt_of
 from chat_platform.state.account import AccountState
+from chat_platform.web.i18n import Words
 
 
 class ReceiptLine(TypedDict):

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import TypedDict
 from zoneinfo import ZoneInfo
 
+from chat_platform.billing.receipts import TurnTotal, totals_of
 from chat_platform.context import AppContext
-from chat_platform.history import history_page, page_around
-from chat_platform.i18n import Words, at_ms
+from chat_platform.history.pages import history_page, page_around
 from chat_platform.ids import AccountId, MessageId
-from chat_platform.markdown_html import to_html
 from chat_platform.models import Message
-from chat_platform.problem_words import problem_words
-from chat_platform.receipts import TurnTotal, totals_of
+from chat_platform.web.i18n import Words, at_ms
+from chat_platform.web.markdown_html import to_html
+from chat_platform.web.problem_words import problem_words
 
 PAGE_MESSAGES = 40
 

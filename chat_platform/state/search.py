@@ -5,11 +5,11 @@ from typing import Any, TypedDict
 import reflex as rx
 
 from chat_platform.context import app_context
-from chat_platform.i18n import at_ms
+from chat_platform.history.search import Found, search
 from chat_platform.ids import AccountId
-from chat_platform.message_search import Found, search
 from chat_platform.state.account import AccountState
 from chat_platform.state.chat import ChatState
+from chat_platform.web.i18n import at_ms
 
 MAX_RESULTS = 50
 

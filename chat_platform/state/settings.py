@@ -10,8 +10,8 @@ from chat_platform.account_deletion import begin_deletion, finish_deletion
 from chat_platform.context import app_context
 from chat_platform.errors import PlatformError
 from chat_platform.password_change import change_password
-from chat_platform.problem_words import problem_words
 from chat_platform.state.account import AccountState
+from chat_platform.web.problem_words import problem_words
 
 _deletions: set[asyncio.Task[bool]] = set()
 """Deletions that run: a task that nobody holds may be collected. One that dies is resumed later."""

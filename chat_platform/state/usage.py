@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 
 import reflex as rx
 
+from chat_platform.billing.usage import UsageLine, UsageReport, report
 from chat_platform.clock import now_ms
 from chat_platform.context import app_context
-from chat_platform.i18n import Words, at_ms
 from chat_platform.ids import AccountId
 from chat_platform.models import Account
 from chat_platform.money import to_usd_text
 from chat_platform.state.account import AccountState
 from chat_platform.state.receipt import kind_words
-from chat_platform.usage import UsageLine, UsageReport, report
+from chat_platform.web.i18n import Words, at_ms
 
 PERIODS = ("budget", "7", "30", "90")
 DEAREST_TURNS = 10

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from chat_platform import budgets
 from chat_platform.agents import ensure_agent
+from chat_platform.billing import budgets
 from chat_platform.block_revisions import revision_of
 from chat_platform.context import AppContext
 from chat_platform.ids import TurnId

@@ -9,8 +9,8 @@ from letta_client import AsyncLetta
 from pydantic import SecretStr
 
 from chat_platform.ids import AccountId, new_id
-from chat_platform.letta_agents import LettaRuntime, open_letta
-from chat_platform.letta_memory import LettaMemory
+from chat_platform.letta.memory import LettaMemory
+from chat_platform.letta.runtime import LettaRuntime, open_letta
 from chat_platform.settings import Settings
 from tests.contract.scripted_model import ScriptedModel, serve
 from tests.peers import Peers

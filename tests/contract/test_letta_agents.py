@@ -7,9 +7,9 @@ from letta_client import AsyncLetta
 
 from chat_platform.errors import PlatformError, Unavailable
 from chat_platform.ids import AccountId, AgentId
-from chat_platform.letta_agents import LettaRuntime
-from chat_platform.letta_config import BEING_DELETED, AgentPlan, account_tags
-from chat_platform.letta_memory import LettaMemory
+from chat_platform.letta.config import BEING_DELETED, AgentPlan, account_tags
+from chat_platform.letta.memory import LettaMemory
+from chat_platform.letta.runtime import LettaRuntime
 from chat_platform.settings import Settings
 from tests.contract.conftest import LettaServer
 from tests.contract.scripted_model import CallsTool, Says, ScriptedModel

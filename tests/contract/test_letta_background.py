@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from chat_platform.errors import Unavailable
 from chat_platform.ids import AccountId
-from chat_platform.letta_agents import LettaRuntime
+from chat_platform.letta.runtime import LettaRuntime
 from chat_platform.ports import TextPiece
 from chat_platform.settings import Settings
 from tests.contract.scripted_model import ScriptedModel

@@ -4,8 +4,8 @@ import pytest
 
 from chat_platform.errors import NotFound
 from chat_platform.ids import AccountId, AgentId
-from chat_platform.letta_agents import LettaRuntime
-from chat_platform.letta_memory import LettaMemory
+from chat_platform.letta.memory import LettaMemory
+from chat_platform.letta.runtime import LettaRuntime
 from tests.contract.scripted_model import ScriptedModel
 
 pytestmark = pytest.mark.chain

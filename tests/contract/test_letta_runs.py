@@ -13,8 +13,8 @@ from chat_platform.errors import (
     UpstreamFailed,
 )
 from chat_platform.ids import AccountId, AgentId
-from chat_platform.letta_agents import LettaRuntime
-from chat_platform.letta_memory import LettaMemory
+from chat_platform.letta.memory import LettaMemory
+from chat_platform.letta.runtime import LettaRuntime
 from chat_platform.ports import RunEvent, RunStarted, StepChanged, TextPiece
 from tests.contract.scripted_model import (
     CallsTool,

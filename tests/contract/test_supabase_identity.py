@@ -16,10 +16,10 @@ from chat_platform.errors import (
     RateLimited,
     Unavailable,
 )
+from chat_platform.identity.supabase import SupabaseIdentity
+from chat_platform.identity.supabase_tokens import SupabaseTokens
 from chat_platform.ids import new_id
 from chat_platform.settings import Settings
-from chat_platform.supabase_identity import SupabaseIdentity
-from chat_platform.supabase_tokens import SupabaseTokens
 from tests.contract.supabase_rig import Rig, supabase_rig
 
 __all__ = ["supabase_rig"]

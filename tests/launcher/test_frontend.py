@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chat_platform.built_pages import SITE
 from chat_platform.launcher import frontend
+from chat_platform.web.built_pages import SITE
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from sqlmodel import select
 
-from chat_platform import billing_accounts, budgets, ledger
+from chat_platform.billing import billing_accounts, budgets, ledger
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.db import reading, transaction

@@ -15,12 +15,12 @@ from sqlmodel import select
 
 from benchmarks.proxy import ours
 from benchmarks.proxy.peers import free_port
+from chat_platform.billing.ledger_rows import LEASE_SECONDS
+from chat_platform.billing.reconciliation import reconcile
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.db import reading, transaction
-from chat_platform.ledger_rows import LEASE_SECONDS
 from chat_platform.models import Budget, ModelCall
-from chat_platform.reconciliation import reconcile
 from tests.ledger_entries import Payer, intent, opened
 from tests.proxy.fake_upstream import FakeUpstream, completion, whole_stream
 

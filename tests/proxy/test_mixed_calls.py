@@ -11,7 +11,8 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from chat_platform import budgets
+from chat_platform.billing import budgets
+from chat_platform.billing.reconciliation import reconcile
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.db import reading
@@ -19,7 +20,6 @@ from chat_platform.ids import CallId, new_id
 from chat_platform.litellm_gateway import admin_client, open_gateway
 from chat_platform.models import ModelCall
 from chat_platform.ports import SpendRecord
-from chat_platform.reconciliation import reconcile
 from chat_platform.settings import Settings
 from tests.ledger_entries import Payer, new_payer, start_turn
 from tests.litellm_rig import LiteLlmRig, litellm_rig

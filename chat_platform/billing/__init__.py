@@ -1,0 +1,1 @@
+"""The ledger of every model call, and the budgets that it keeps."""

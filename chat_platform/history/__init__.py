@@ -1,0 +1,1 @@
+"""The messages of an account: pages, search, export."""

@@ -1,0 +1,127 @@
+"""An account's messages: page by page, and how many. Searching and exporting live beside it."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func
+from sqlmodel import col, select
+
+from chat_platform.clock import to_rfc3339
+from chat_platform.context import AppContext
+from chat_platform.db import reading
+from chat_platform.errors import Invalid
+from chat_platform.history.conversations import default_of
+from chat_platform.ids import AccountId, ConversationId, MessageId
+from chat_platform.models import Message
+
+_EXPORT_PAGE = 500
+
+
+@dataclass(frozen=True)
+class HistoryPage:
+    """A page, oldest to newest. `next_before` leads to the page of older messages, if any."""
+
+    messages: Sequence[Message]
+    next_before: MessageId | None
+
+
+async def history_page(
+    ctx: AppContext, account_id: AccountId, *, limit: int = 50, before: MessageId | None = None
+) -> HistoryPage:
+    """Return the newest messages, or those just before `before`; equally fast at any depth.
+
+    Raises Invalid `bad_cursor` when `before` is no message of the account.
+    """
+    conversation_id = await default_of(ctx, account_id)
+    if conversation_id is None:
+        if before:
+            raise bad_cursor()
+        return HistoryPage([], None)
+    conditions = []
+    if before:
+        conditions.append(col(Message.position) < await _position(ctx, account_id, before))
+    query = page_query(conversation_id, *conditions).limit(limit + 1)
+    async with reading(ctx.engine) as session:
+        newest = (await session.exec(query)).all()
+    page = list(reversed(newest[:limit]))
+    return HistoryPage(page, MessageId(page[0].id) if len(newest) > limit else None)
+
+
+async def page_around(
+    ctx: AppContext, account_id: AccountId, message_id: MessageId, *, limit: int = 50
+) -> HistoryPage:
+    """Return a message in the middle of its neighbours. Raises Invalid `bad_cursor`."""
+    older = await history_page(ctx, account_id, limit=limit // 2, before=message_id)
+    position = await _position(ctx, account_id, message_id)
+    query = (
+        select(Message)
+        .where(col(Message.account_id) == account_id, col(Message.position) >= position)
+        .order_by(col(Message.position))
+        .limit(limit - limit // 2)
+    )
+    async with reading(ctx.engine) as session:
+        newer = (await session.exec(query)).all()
+    return HistoryPage([*older.messages, *newer], older.next_before)
+
+
+def page_query(conversation_id: ConversationId, *conditions: ColumnElement[bool]):
+    """Return the query of a conversation's messages, newest first."""
+    return (
+        select(Message)
+        .where(col(Message.conversation_id) == conversation_id, *conditions)
+        .order_by(col(Message.position).desc())
+    )
+
+
+async def all_messages(ctx: AppContext, account_id: AccountId) -> AsyncIterator[Message]:
+    """Yield every message from the first on, reading some at a time."""
+    conversation_id = await default_of(ctx, account_id)
+    last = 0
+    while conversation_id:
+        query = (
+            select(Message)
+            .where(col(Message.conversation_id) == conversation_id, col(Message.position) > last)
+            .order_by(col(Message.position))
+            .limit(_EXPORT_PAGE)
+        )
+        async with reading(ctx.engine) as session:
+            messages = (await session.exec(query)).all()
+        for message in messages:
+            yield message
+        if len(messages) < _EXPORT_PAGE:
+            return
+        last = messages[-1].position or 0
+
+
+async def count_messages(ctx: AppContext, account_id: AccountId) -> int:
+    query = select(func.count()).select_from(Message).where(col(Message.account_id) == account_id)
+    async with reading(ctx.engine) as session:
+        return (await session.exec(query)).one()
+
+
+def message_data(message: Message) -> dict[str, Any]:
+    """Return what the public contract shows of a message."""
+    return {
+        "id": message.id,
+        "role": message.role,
+        "content": message.content,
+        "turn_id": message.turn_id,
+        "created_at": to_rfc3339(message.created_at_ms),
+        "status": message.status,
+    }
+
+
+async def _position(ctx: AppContext, account_id: AccountId, message_id: MessageId) -> int:
+    query = select(Message.position).where(
+        col(Message.id) == message_id, col(Message.account_id) == account_id
+    )
+    async with reading(ctx.engine) as session:
+        position = (await session.exec(query)).one_or_none()
+    if position is None:
+        raise bad_cursor()
+    return position
+
+
+def bad_cursor() -> Invalid:
+    return Invalid("`before` is no message of your history. Start without it.", code="bad_cursor")

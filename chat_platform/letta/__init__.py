@@ -1,0 +1,1 @@
+"""The agent runtime on Letta 0.16: every use of its SDK lives here."""

@@ -1,0 +1,1 @@
+"""A turn's life: opened, run, recorded, followed, ended exactly once."""

@@ -1,0 +1,85 @@
+"""The built pages in memory: files by language and path, with their policies. Knows no request."""
+
+import base64
+import gzip
+import hashlib
+import mimetypes
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from chat_platform.web.i18n import LANGUAGES
+
+SITE = Path(".web") / "site"
+"""Where the build puts one folder a language, from the project's root."""
+
+_PACKED = {".br": "br", ".gz": "gzip"}
+_INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class BuiltFile:
+    """One file as it was built, and its packed forms by content encoding."""
+
+    media_type: str
+    body: bytes
+    packed: dict[str, bytes]
+
+    @cached_property
+    def etag(self) -> str:
+        return f'"{hashlib.sha256(self.body).hexdigest()[:24]}"'
+
+    @cached_property
+    def for_demo(self) -> "BuiltFile":
+        """The same page, marked so that the demo model's banner is there from the first paint."""
+        body = self.body.replace(b"<html ", b"<html data-demo ", 1)
+        return BuiltFile(self.media_type, body, {"gzip": gzip.compress(body)})
+
+    @cached_property
+    def content_policy(self) -> str:
+        """The page's Content-Security-Policy: its own inline scripts by hash, and no eval."""
+        hashes = " ".join(_hash(text) for text in _INLINE_SCRIPT.findall(self.body.decode()))
+        return (
+            f"default-src 'self'; script-src 'self' {hashes}; style-src 'self' 'unsafe-inline'; "
+            "img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; "
+            "form-action 'self'; frame-ancestors 'none'"
+        )
+
+
+class BuiltPages:
+    """Everything the build made: `/chat` is `chat.html`, the rest is called by its path."""
+
+    def __init__(self, site: Path = SITE) -> None:
+        self._files = {language: _read(site / language) for language in LANGUAGES}
+
+    def page(self, path: str, language: str) -> BuiltFile | None:
+        return self._files[language].get(f"{path.rstrip('/')}.html")
+
+    def missing_page(self, language: str) -> BuiltFile | None:
+        return self._files[language].get("/404.html")
+
+    def asset(self, path: str) -> BuiltFile | None:
+        """Find a file that is no page; names with a hash differ where languages differ."""
+        if path.endswith(".html"):
+            return None
+        return next((f[path] for f in self._files.values() if path in f), None)
+
+
+def _read(folder: Path) -> dict[str, BuiltFile]:
+    files = (f for f in folder.rglob("*") if f.is_file() and f.suffix not in _PACKED)
+    return {f"/{file.relative_to(folder).as_posix()}": _built_file(file) for file in files}
+
+
+def _built_file(file: Path) -> BuiltFile:
+    packed = {code: Path(f"{file}{suffix}") for suffix, code in _PACKED.items()}
+    media_type = "text/javascript" if file.suffix == ".js" else mimetypes.guess_type(file.name)[0]
+    return BuiltFile(
+        media_type=media_type or "application/octet-stream",
+        body=file.read_bytes(),
+        packed={code: path.read_bytes() for code, path in packed.items() if path.exists()},
+    )
+
+
+def _hash(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
