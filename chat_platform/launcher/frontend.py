@@ -54,13 +54,30 @@ def build(root: Path = ROOT, *, say: Callable[[str], None] = print) -> bool:
         return False
     fingerprint = _fingerprint(root)
     (root / SITE / _STAMP).unlink(missing_ok=True)
-    with _same_order(root / "reflex.lock" / "package.json"):
+    with _whole_packages(root), _same_order(root / "reflex.lock" / "package.json"):
         for language in LANGUAGES:
             say(f"building the pages ({language})")
             _export(root, language)
             _keep(root, language)
     (root / SITE / _STAMP).write_text(fingerprint)
     return True
+
+
+@contextmanager
+def _whole_packages(root: Path) -> Iterator[None]:
+    """Forget packages whose installation was interrupted.
+
+    npm takes a file cut off half-way for installed, and every later build fails with it.
+    """
+    unfinished = root / ".web" / "unfinished"
+    if unfinished.exists():
+        shutil.rmtree(root / ".web" / "node_modules", ignore_errors=True)
+        for cached in (root / ".web").glob("*.cached"):
+            cached.unlink()
+    unfinished.parent.mkdir(exist_ok=True)
+    unfinished.touch()
+    yield
+    unfinished.unlink()
 
 
 @contextmanager

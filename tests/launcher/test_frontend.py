@@ -43,6 +43,21 @@ def test_compiled_python_does_not_make_the_pages_stale(project: Path):
     assert frontend.is_built(project)
 
 
+def test_packages_of_an_interrupted_build_are_forgotten(tmp_path: Path):
+    packages = tmp_path / ".web" / "node_modules"
+    packages.mkdir(parents=True)
+
+    with pytest.raises(KeyboardInterrupt), frontend._whole_packages(tmp_path):
+        raise KeyboardInterrupt
+    was_there = packages.exists()
+    with frontend._whole_packages(tmp_path):
+        is_there = packages.exists()
+
+    assert was_there
+    assert not is_there
+    assert not (tmp_path / ".web" / "unfinished").exists()
+
+
 def test_a_lock_that_was_only_put_in_another_order_stays_as_it_was(tmp_path: Path):
     lock = tmp_path / "package.json"
     lock.write_text('{"a": 1, "b": 2}')
