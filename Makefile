@@ -30,11 +30,11 @@ lint: .venv/.dev ## Check style, types and layers
 
 .PHONY: unit
 unit: .venv/.dev ## Run the fast suite with fakes at the ports, on SQLite
-	@$(BIN)/pytest -q -m "not (chain or browser or rig or slow)"
+	@$(BIN)/pytest -q -m "not (chain or browser or rig or slow)" -n auto
 
 .PHONY: unit-postgres
 unit-postgres: .venv/.dev ## Run the same suite with Postgres under it
-	@$(BIN)/pytest -q -m "not (chain or browser or rig or slow)" --database postgres
+	@$(BIN)/pytest -q -m "not (chain or browser or rig or slow)" -n auto --database postgres
 
 .PHONY: chain
 chain: .venv/.dev browser ## Drive the whole embedded platform, by REST and in a real browser

@@ -16,6 +16,8 @@ _numbers = count(1)
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
     folder = Path(tempfile.mkdtemp(prefix="chat-platform-e2e-"))
+    # Postgres's user passes through it, where we are root.
+    folder.chmod(0o711)
     running = Platform(folder / "data")
     running.start()
     try:
