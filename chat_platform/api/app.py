@@ -7,6 +7,7 @@ from chat_platform.api import (
     agents,
     auth,
     chat,
+    docs,
     health,
     history,
     memory,
@@ -40,13 +41,14 @@ def create_api() -> FastAPI:
     api = FastAPI(
         title="AI Chat Platform",
         version="1",
-        docs_url=f"{PREFIX}/docs",
+        docs_url=None,  # api/docs.py serves them from here
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
     )
     add_problem_handlers(api)
     for router in ROUTERS:
         api.include_router(router, prefix=PREFIX, responses=problem_responses())
+    api.include_router(docs.router, prefix=PREFIX)
     api.include_router(metrics.router)
     describe_problems(api)
 
