@@ -27,6 +27,7 @@ from chat_platform.billing_keys import derive_key, derive_subkey
 from chat_platform.ids import AccountId
 from chat_platform.launcher.letta.peer import DATABASE
 from chat_platform.launcher.postgres import ROLE
+from tests.environment import clean_environment
 
 _START_SECONDS = 280
 _ENVIRONMENTS = Path(__file__).parent.parent / ".data" / "env"
@@ -66,20 +67,16 @@ def embedded_peers() -> Iterator[Peers]:
 
 @contextmanager
 def _started(folder: Path) -> Iterator[None]:
-    # The tests' own clean settings: no .env of the clone's, no key of the person's.
-    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     shared = os.environ.get("CHAT_PLATFORM_ENV_DIR", str(_ENVIRONMENTS))
     log = folder / "launcher.log"
     with log.open("w") as out:
         launcher = subprocess.Popen(
             [str(Path(sys.executable).parent / "chat-platform"), "up", "--peers-only"],
+            # Not the clone's folder: a .env there is somebody's own.
             cwd=folder,
-            env={
-                **environment,
-                "DATA_DIR": str(folder),
-                "CHAT_PLATFORM_ENV_DIR": shared,
-                "DEMO_FAULTS": "1",
-            },
+            env=clean_environment(
+                DATA_DIR=str(folder), CHAT_PLATFORM_ENV_DIR=shared, DEMO_FAULTS="1"
+            ),
             stdout=out,
             stderr=subprocess.STDOUT,
         )

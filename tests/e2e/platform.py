@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.environment import clean_environment
+
 ROOT = Path(__file__).resolve().parents[2]
 API = "/api/v1"
 PASSWORD = "a-good-password-1"
@@ -86,8 +88,7 @@ class Platform:
     def start(self, *, seconds: float = 420, **environment: str) -> None:
         """Bring everything up; the first time this installs the peers' environments."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        environment = {
-            **os.environ,
+        variables = {
             "PORT": str(self.port),
             "DATA_DIR": str(self.data_dir),
             "CHAT_PLATFORM_ENV_DIR": str(ROOT / ".data" / "env"),
@@ -97,8 +98,9 @@ class Platform:
         with (self.data_dir / "up.log").open("ab") as log:
             self._launcher = subprocess.Popen(
                 [str(Path(sys.executable).with_name("chat-platform")), "up"],
-                cwd=ROOT,
-                env=environment,
+                # Not the clone's folder: a .env there is somebody's own.
+                cwd=self.data_dir,
+                env=clean_environment(**variables),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -1,0 +1,100 @@
+"""Every call of the real agent server is one row, charged to its person, and can be stopped."""
+
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.e2e.platform import Person, Platform
+
+pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
+
+
+def change_budget(platform: Platform, person: Person, assignments: str) -> None:
+    """Set columns of the person's budget behind the server's back, as time would."""
+    file = platform.data_dir / "platform.db"
+    with closing(sqlite3.connect(file, timeout=15)) as connection, connection:
+        connection.execute(f"update budgets set {assignments} where account_id = ?", (person.id,))
+
+
+def calls_of(platform: Platform, turn_id: str) -> list[dict[str, Any]]:
+    query = "select * from model_calls where turn_id = ? order by started_at_ms, id"
+    return platform.rows(query, turn_id)
+
+
+def test_each_step_of_a_tool_loop_is_a_row_of_its_turn(platform: Platform, alice: Person):
+    turn_id = alice.say("Please [[tools 3]]")["turn_id"]
+
+    calls = calls_of(platform, turn_id)
+
+    assert len(calls) == 4
+    assert {call["account_id"] for call in calls} == {alice.id}
+    assert {call["state"] for call in calls} == {"settled"}
+
+
+def test_a_budget_spent_in_the_second_of_four_steps_stops_there(platform: Platform, alice: Person):
+    first_turn = calls_of(platform, alice.say("Please [[tools 3]]")["turn_id"])
+    spent = sum(call["cost_nano_usd"] for call in first_turn)
+    # Enough for the next turn's first call, not for its second as well.
+    enough = spent + first_turn[-1]["cost_nano_usd"] + 1
+    change_budget(platform, alice, f"limit_nano_usd = {enough}")
+
+    answer = alice.request("POST", "/chat/message", json={"content": "Once more [[tools 3]]"})
+
+    assert (answer.status_code, answer.json()["code"]) == (402, "budget_spent")
+    turn = alice.turn(answer.json()["turn_id"])
+    made = [call for call in calls_of(platform, turn["turn_id"]) if call["state"] == "settled"]
+    assert len(made) == 2
+    assert sum(call["cost_nano_usd"] for call in made) == Decimal(turn["usage"]["cost_usd"]) * 10**9
+    assert turn["messages"][0]["content"] == "Once more [[tools 3]]"
+
+    refused = alice.request("POST", "/chat/message", json={"content": "Hello?"})
+    assert (refused.status_code, refused.json()["code"]) == (402, "budget_spent")
+
+    change_budget(platform, alice, "period_end_ms = period_start_ms + 1")
+    assert alice.say("Hello again!")["message"]["content"]
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_each_retry_of_the_agent_server_is_a_row(platform: Platform, alice: Person, status: int):
+    answer = alice.request("POST", "/chat/message", json={"content": f"Now [[fail {status}]]"})
+
+    assert answer.status_code >= 429, answer.text
+    calls = calls_of(platform, answer.json()["turn_id"])
+    assert len(calls) == 3
+    assert {call["state"] for call in calls} == {"failed"}
+    assert {call["account_id"] for call in calls} == {alice.id}
+
+
+def test_archive_writes_and_searches_are_charged_as_embeddings(platform: Platform, alice: Person):
+    alice.say("Please archive that my cat is called Tom.")
+    alice.say("Please search your archive for my cat.")
+
+    kinds = Counter(call["kind"] for call in platform.ledger(alice.id))
+
+    assert kinds["embedding"] >= 2
+    assert kinds["background"] == 0
+
+
+def test_a_failing_embedding_endpoint_is_not_stormed(platform: Platform, alice: Person):
+    alice.say("Hello!")
+
+    answer = alice.request("POST", "/agent/passages", json={"text": "Keep this [[fail 500]]"})
+
+    assert answer.status_code >= 500
+    tried = [call for call in platform.ledger(alice.id) if call["kind"] == "embedding"]
+    assert 1 <= len(tried) <= 3
+
+
+def test_a_long_conversation_is_compacted_at_its_persons_cost(platform: Platform, alice: Person):
+    long = "All work and no play. " * 800
+    turns = [alice.say(f"{long} Part {number}.")["turn_id"] for number in range(9)]
+
+    steps = [step for turn in turns for step in alice.turn(turn)["steps"]]
+
+    assert any(step["kind"] == "compaction" for step in steps)
+    assert {call["account_id"] for call in platform.ledger(alice.id)} == {alice.id}
+    assert {call["state"] for call in platform.ledger(alice.id)} == {"settled"}
