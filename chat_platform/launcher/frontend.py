@@ -69,7 +69,8 @@ def _whole_packages(root: Path) -> Iterator[None]:
 
     npm takes a file cut off half-way for installed, and every later build fails with it.
     """
-    unfinished = root / ".web" / "unfinished"
+    # Not in .web, which the first build makes anew.
+    unfinished = root / ".reflex" / "unfinished-build"
     if unfinished.exists():
         shutil.rmtree(root / ".web" / "node_modules", ignore_errors=True)
         for cached in (root / ".web").glob("*.cached"):
@@ -77,7 +78,7 @@ def _whole_packages(root: Path) -> Iterator[None]:
     unfinished.parent.mkdir(exist_ok=True)
     unfinished.touch()
     yield
-    unfinished.unlink()
+    unfinished.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def test_packages_of_an_interrupted_build_are_forgotten(tmp_path: Path):
 
     assert was_there
     assert not is_there
-    assert not (tmp_path / ".web" / "unfinished").exists()
+    assert not (tmp_path / ".reflex" / "unfinished-build").exists()
 
 
 def test_a_lock_that_was_only_put_in_another_order_stays_as_it_was(tmp_path: Path):
