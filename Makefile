@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 export UV_LINK_MODE ?= hardlink
+# schemathesis loads its report writer at the very end, which fails beneath Playwright's greenlets.
+BROWSER_PLUGINS := -p no:schemathesis
 
 .PHONY: help
 help: ## Explain every target
@@ -38,8 +40,8 @@ unit-postgres: .venv/.dev ## Run the same suite with Postgres under it
 
 .PHONY: chain
 chain: .venv/.dev browser ## Drive the whole embedded platform, by REST and in a real browser
-	@$(BIN)/pytest -q -m "chain and not slow" tests/contract
-	@$(BIN)/pytest -q -m "(chain or browser) and not slow" tests --ignore=tests/contract
+	@$(BIN)/pytest -q -m "chain and not slow" tests/contract tests/launcher
+	@$(BIN)/pytest -q -m "(chain or browser) and not slow" $(BROWSER_PLUGINS) tests/e2e tests/pages
 
 .PHONY: test
 test: lint unit unit-postgres chain ## All that must pass before a change lands
@@ -47,7 +49,7 @@ test: lint unit unit-postgres chain ## All that must pass before a change lands
 .PHONY: test-full
 test-full: .venv/.dev browser ## The slow rest: faults, real LiteLLM with its database, long runs
 	@$(BIN)/pytest -q -m "rig or slow" tests --ignore=tests/e2e
-	@$(BIN)/pytest -q -m "slow" tests/e2e
+	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) tests/e2e
 
 .PHONY: fuzz
 fuzz: .venv/.dev ## Send the API many odd requests (FUZZ_EXAMPLES a route)

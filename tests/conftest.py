@@ -17,6 +17,7 @@ from chat_platform.identity.local import LocalIdentity
 from chat_platform.identity.passwords import PasswordHasher
 from chat_platform.settings import Settings
 from tests.fakes import FakeGateway, FakeMailer, FakeMemory, FakeRuntime
+from tests.litellm_rig import litellm_rig
 from tests.peers import embedded_peers
 from tests.people import alice, bob, make_person, root
 from tests.postgres import migrated_postgres, postgres_server, postgres_url
@@ -26,6 +27,7 @@ __all__ = [
     "alice",
     "bob",
     "embedded_peers",
+    "litellm_rig",
     "make_person",
     "migrated_postgres",
     "postgres_server",

@@ -13,10 +13,8 @@ from chat_platform.ids import AccountId, CallId, new_id
 from chat_platform.litellm_gateway import admin_client, open_gateway
 from chat_platform.ports import BillingGateway, ModelPrice, SpendRecord
 from chat_platform.settings import Settings
-from tests.litellm_rig import LiteLlmRig, litellm_rig
+from tests.litellm_rig import LiteLlmRig
 from tests.proxy.fake_upstream import FakeUpstream, completion
-
-__all__ = ["litellm_rig"]
 
 pytestmark = [pytest.mark.rig, pytest.mark.timeout(400)]
 

@@ -22,7 +22,7 @@ from chat_platform.models import ModelCall
 from chat_platform.ports import SpendRecord
 from chat_platform.settings import Settings
 from tests.ledger_entries import Payer, new_payer, start_turn
-from tests.litellm_rig import LiteLlmRig, litellm_rig
+from tests.litellm_rig import LiteLlmRig
 from tests.proxy.fake_upstream import (
     DONE,
     USAGE,
@@ -35,8 +35,6 @@ from tests.proxy.fake_upstream import (
     event,
     stream,
 )
-
-__all__ = ["litellm_rig"]
 
 pytestmark = [pytest.mark.rig, pytest.mark.slow, pytest.mark.timeout(900)]
 
