@@ -78,6 +78,8 @@ def litellm_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLlmRig
     # The lock is held until the rig is down again: it has one home on a machine.
     with (home / "lock").open("w") as lock:
         subprocess.run(["flock", str(lock.fileno())], pass_fds=[lock.fileno()], check=True)
+        # What a killed run left behind listens on other ports.
+        subprocess.run([UP, "down"], env=environment, capture_output=True, check=False)
         ports = [str(proxy), str(postgres), str(unused)]
         started = subprocess.run(
             [UP, *ports], env=environment, capture_output=True, text=True, timeout=300, check=False
