@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 
 def without_nul(value: str) -> str:
@@ -12,9 +12,12 @@ def without_nul(value: str) -> str:
     return value
 
 
-Line = Annotated[str, StringConstraints(max_length=1000), AfterValidator(without_nul)]
+_WITHOUT_NUL = r"^[^\x00]*$"
+_documented = Field(json_schema_extra={"pattern": _WITHOUT_NUL})
+
+Line = Annotated[str, StringConstraints(max_length=1000), AfterValidator(without_nul), _documented]
 """A short text: an address, a name, a password, a code."""
-RowId = Annotated[str, StringConstraints(max_length=100), AfterValidator(without_nul)]
+RowId = Annotated[str, StringConstraints(max_length=100), AfterValidator(without_nul), _documented]
 """An opaque id in a path."""
 
 # The domain refuses what is not so, with codes of its own; the document tells it beforehand.
@@ -31,4 +34,6 @@ NewPassword = Annotated[
         }
     ),
 ]
-PersonName = Annotated[Line, WithJsonSchema({"type": "string", "maxLength": 200})]
+PersonName = Annotated[
+    Line, WithJsonSchema({"type": "string", "maxLength": 200, "pattern": _WITHOUT_NUL})
+]
