@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import reflex as rx
+from reflex_base.environment import environment
 from starlette.types import ASGIApp
 
 from chat_platform.api.app import create_api
@@ -54,7 +55,16 @@ async def lifespan() -> AsyncIterator[None]:
             serve(None)
 
 
-app = rx.App(
+class ServedApp(rx.App):
+    """Serves the pages as `chat-platform build` left them: a server never builds at its start."""
+
+    def __call__(self) -> ASGIApp:
+        # Whoever starts a server calls the factory; Reflex's own build does not.
+        environment.REFLEX_SKIP_COMPILE.set(True)
+        return super().__call__()
+
+
+app = ServedApp(
     html_lang=PAGES_LANGUAGE,
     stylesheets=["/tokens.css", "/base.css", "/shell.css", "/chat.css", "/panels.css", "/code.css"],
     reset_style=False,

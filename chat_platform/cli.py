@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from chat_platform import admin_commands, db
+from chat_platform.launcher import frontend
 from chat_platform.launcher import up as launcher
 from chat_platform.launcher.doctor import examine
 from chat_platform.launcher.failures import LaunchFailed
@@ -43,6 +44,13 @@ def install() -> None:
     """Install the embedded peers ahead of the first start."""
     with _failures_in_words():
         launcher.install(load_settings())
+
+
+@app.command()
+def build() -> None:
+    """Build the pages, if they are not built or changed since (`up` does it by itself)."""
+    with _failures_in_words():
+        frontend.build()
 
 
 @app.command()
@@ -81,6 +89,8 @@ def _failures_in_words() -> Iterator[None]:
         _fail(*exc.problems)
     except LaunchFailed as exc:
         _fail(exc.message, exc.way_out)
+    except frontend.BuildFailed as exc:
+        _fail(str(exc), "Check the network and the disk, then try again.")
     except OSError as exc:
         _fail(f"{exc.strerror}: {exc.filename}", "Check the disk, and that DATA_DIR is yours.")
 

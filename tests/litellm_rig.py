@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from chat_platform.launcher.ports import free_port
 from chat_platform.settings import Settings
 
 UP = Path(__file__).resolve().parents[2] / "shared" / "rigs" / "litellm" / "up.sh"
@@ -61,7 +61,7 @@ def litellm_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLlmRig
         pytest.skip(f"the LiteLLM rig is not here: {UP}")
     if not shutil.which("node") or not POSTGRES.exists():
         pytest.skip("the LiteLLM rig needs node and Debian's postgresql-15")
-    proxy, postgres, unused, upstream = _free_ports(4)
+    proxy, postgres, unused, upstream = (free_port() for _ in range(4))
     config = tmp_path_factory.mktemp("rig") / "config.yaml"
     config.write_text(CONFIG.format(port=upstream))
     home = Path(tempfile.gettempdir()) / "chat-platform-rigs-of-tests"
@@ -90,11 +90,3 @@ def litellm_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLlmRig
             yield LiteLlmRig(f"http://127.0.0.1:{proxy}", upstream)
         finally:
             subprocess.run([UP, "down"], env=environment, capture_output=True, check=False)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in sockets]
-    for listener in sockets:
-        listener.close()
-    return ports

@@ -12,10 +12,8 @@ from chat_platform.launcher.places import Places
 from chat_platform.launcher.processes import Program
 from chat_platform.settings import Settings
 
-# Serve what is built, never build at start. The names are internal to the pinned Reflex.
 _REFLEX = {
     "REFLEX_ENV_MODE": "prod",
-    "__REFLEX_SKIP_COMPILE": "true",
     "REFLEX_TELEMETRY_ENABLED": "false",
     "REFLEX_CHECK_LATEST_VERSION": "false",
 }
@@ -48,10 +46,7 @@ async def build_pages(places: Places) -> None:
     """Build the pages in a process of its own, which can be stopped. Raises LaunchFailed."""
     program = Program(
         name="frontend-build",
-        argv=(
-            *(sys.executable, "-c"),
-            "from chat_platform.launcher import frontend; frontend.build()",
-        ),
+        argv=(sys.executable, "-m", "chat_platform", "build"),
         cwd=ROOT,
         log=places.logs / "frontend-build.log",
         environment=os.environ,

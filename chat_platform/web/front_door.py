@@ -137,7 +137,7 @@ def _asset_cache(path: str) -> str:
 
 def _page_file(page: BuiltFile | None, headers: Headers, language: str) -> Response:
     if page is None:
-        return PlainTextResponse("The pages are not built: start with `make run`.", 503)
+        return PlainTextResponse("The pages are not built yet: run `chat-platform build`.", 503)
     response = _file(page, headers, "no-cache")
     response.headers["Content-Security-Policy"] = page.content_policy
     response.headers["Content-Language"] = language

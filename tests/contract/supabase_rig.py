@@ -1,7 +1,6 @@
 """Starts the GoTrue-compatible servers of the Supabase rig, and talks to their test doors."""
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from chat_platform.launcher.ports import free_port
 from chat_platform.settings import Settings
 
 UP = Path(__file__).parents[3] / "shared" / "rigs" / "supabase" / "up.sh"
@@ -54,7 +54,7 @@ def supabase_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         pytest.skip(f"the Supabase rig is not here: {UP}")
     home = tmp_path_factory.mktemp("rig")
     environment = {**os.environ, "RIG_HOME": str(home)}
-    ports = [_free_port(), _free_port()]
+    ports = [free_port(), free_port()]
     command = ["bash", str(UP)]
     subprocess.run([*command, *map(str, ports)], env=environment, check=True, timeout=300)
     lines = (home / "supabase" / "run" / "keys.env").read_text().splitlines()
@@ -69,9 +69,3 @@ def supabase_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         )
     finally:
         subprocess.run([*command, "stop"], env=environment, check=True, timeout=60)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

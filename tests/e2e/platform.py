@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 import psutil
 
+from chat_platform.launcher.ports import free_port
 from tests.environment import clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -190,9 +190,3 @@ class Platform:
             return [dict(row) for row in connection.execute(query, values)]
         finally:
             connection.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

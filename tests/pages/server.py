@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from chat_platform.launcher.frontend import build
+from chat_platform.launcher.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
@@ -22,7 +22,7 @@ class PagesServer:
 
     def __init__(self, folder: Path, *, pace_seconds: float = 0.01) -> None:
         self._folder, self._pace_seconds = folder, pace_seconds
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -77,7 +77,6 @@ class PagesServer:
             "LITELLM_HAS_DATABASE": "false",
             "FAKE_PACE_SECONDS": str(self._pace_seconds),
             "REFLEX_ENV_MODE": "prod",
-            "__REFLEX_SKIP_COMPILE": "true",
             "REFLEX_TELEMETRY_ENABLED": "false",
             "REFLEX_CHECK_LATEST_VERSION": "false",
         }
@@ -91,9 +90,3 @@ class PagesServer:
             except OSError:
                 time.sleep(0.1)
         raise RuntimeError((self._folder / "server.log").read_text()[-3000:])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
