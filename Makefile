@@ -26,20 +26,24 @@ help: ## Explain every target
 run: .venv/.run ## Start the whole platform; open http://localhost:8000
 	@$(BIN)/chat-platform up
 
+.PHONY: tools
+tools: .venv/.dev ## Install what tests need beside Python: a browser, a Redis
+	@$(BIN)/python -m tests.install_tools
+
 .PHONY: lint
 lint: .venv/.dev ## Check style, types and layers
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/pyright && $(BIN)/lint-imports
 
 .PHONY: unit
-unit: .venv/.dev ## Run the fast suite with fakes at the ports, on SQLite
+unit: tools ## Run the fast suite with fakes at the ports, on SQLite
 	@$(BIN)/pytest -q -m "not (chain or browser or rig or slow)" -n auto
 
 .PHONY: unit-postgres
-unit-postgres: .venv/.dev ## Run the same suite with Postgres under it
+unit-postgres: tools ## Run the same suite with Postgres under it
 	@$(BIN)/pytest -q -m "not (chain or browser or rig or slow)" -n auto --database postgres
 
 .PHONY: chain
-chain: .venv/.dev browser ## Drive the whole embedded platform, by REST and in a real browser
+chain: tools ## Drive the whole embedded platform, by REST and in a real browser
 	@$(BIN)/pytest -q -m "chain and not slow" tests/contract tests/launcher
 	@$(BIN)/pytest -q -m "(chain or browser) and not slow" $(BROWSER_PLUGINS) tests/e2e tests/pages
 
@@ -47,7 +51,7 @@ chain: .venv/.dev browser ## Drive the whole embedded platform, by REST and in a
 test: lint unit unit-postgres chain ## All that must pass before a change lands
 
 .PHONY: test-full
-test-full: .venv/.dev browser ## The slow rest: faults, real LiteLLM with its database, long runs
+test-full: tools ## The slow rest: faults, real LiteLLM with its database, long runs
 	@$(BIN)/pytest -q -m "rig or slow" tests --ignore=tests/e2e
 	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) tests/e2e
 
@@ -58,10 +62,6 @@ fuzz: .venv/.dev ## Send the API many odd requests (FUZZ_EXAMPLES a route)
 .PHONY: bench-login
 bench-login: .venv/.dev ## Show that logins take the same time for known and unknown addresses
 	@$(BIN)/python -m benchmarks.login
-
-.PHONY: browser
-browser: .venv/.dev
-	@$(BIN)/python -m tests.e2e.install_browser
 
 .PHONY: bench-turns
 bench-turns: .venv/.dev ## Measure what turns cost: latency over bare Letta, memory for many at once

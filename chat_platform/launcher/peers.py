@@ -24,7 +24,7 @@ class Peer:
     program: Program
     url: str
     is_ready: Callable[[], Awaitable[bool]]
-    ready_seconds: float = 120
+    ready_seconds: float = 240
 
 
 async def wait_until_ready(peer: Peer, running: Running) -> None:

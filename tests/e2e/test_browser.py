@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.install_browser import chromium
 from tests.e2e.platform import Platform
+from tests.install_tools import chromium
 from tests.pages.visitor import LAUNCH, Visitor
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(300)]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.e2e.install_browser import chromium
+from tests.install_tools import chromium
 from tests.pages.server import PagesServer
 from tests.pages.visitor import LAUNCH, Visitor
 

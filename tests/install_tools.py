@@ -1,0 +1,46 @@
+"""Installs what tests need beside Python: a browser, and where Debian can give it, a Redis.
+
+Where there is no apt-get or no right to use it, Playwright's own browser serves, and tests that
+need Redis skip.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+_BROWSER_PACKAGES = ("chromium", "fonts-dejavu-core", "fonts-noto-color-emoji")
+_SERVER_PACKAGES = {"redis-server": "redis-server"}
+"""Program to package."""
+
+
+def chromium() -> str | None:
+    """Return the path of an installed Chromium; None means Playwright's own."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def install() -> None:
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        _install_packages(_missing_packages())
+    elif not chromium():
+        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
+
+
+def _missing_packages() -> list[str]:
+    browser = [] if chromium() else [*_BROWSER_PACKAGES]
+    return browser + [p for program, p in _SERVER_PACKAGES.items() if not shutil.which(program)]
+
+
+def _install_packages(packages: list[str]) -> None:
+    if not packages:
+        return
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    for command in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+    ):
+        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    install()
