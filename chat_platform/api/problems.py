@@ -1,5 +1,7 @@
 """Answers every failure as `application/problem+json` (RFC 9457), with its words alone."""
 
+from typing import Any
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -84,13 +86,17 @@ async def _platform_error(request: Request, exc: Exception) -> JSONResponse:
 
 async def _validation_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RequestValidationError)
-    fields = tuple(
-        FieldError(".".join(str(part) for part in e["loc"][1:]) or "body", e["msg"])
-        for e in exc.errors()
-    )
+    fields = tuple(_field_error(error) for error in exc.errors())
     return problem(
         request, Invalid("Check the marked fields.", code="validation_failed", fields=fields)
     )
+
+
+def _field_error(error: dict[str, Any]) -> FieldError:
+    if error["type"] == "json_invalid":
+        # Its place is an offset into the body, which names no field.
+        return FieldError("body", f"Not valid JSON: {error['ctx']['error']}")
+    return FieldError(".".join(str(part) for part in error["loc"][1:]) or "body", error["msg"])
 
 
 async def _http_error(request: Request, exc: Exception) -> JSONResponse:
