@@ -15,7 +15,7 @@ from chat_platform.orderly_stop import drain_on_sigterm
 from chat_platform.pages import add_pages, head
 from chat_platform.pages.language import PAGES_LANGUAGE
 from chat_platform.proxy.app import create_proxy
-from chat_platform.settings import Settings, load_settings
+from chat_platform.settings import Settings, SettingsError, load_settings
 from chat_platform.state.toasts import answer_exception
 from chat_platform.web.built_pages import BuiltPages
 from chat_platform.web.doors import KnownHosts, TrustedProxies
@@ -27,7 +27,15 @@ proxy = create_proxy()
 
 
 def with_doors(reflex: ASGIApp) -> ASGIApp:
-    """Put our doors before Reflex, so that an unknown API path is a JSON 404."""
+    """Put our doors before Reflex, so that an unknown API path is a JSON 404.
+
+    Raises SystemExit with one line for each unsafe setting: servers show it without a traceback,
+    which they print for whatever fails later.
+    """
+    try:
+        load_settings()
+    except SettingsError as exc:
+        raise SystemExit(str(exc)) from None
     front = FrontDoor(reflex=reflex, api=api, proxy=proxy, pages=BuiltPages())
     return TrustedProxies(KnownHosts(front, _settings, refusal), _settings)
 

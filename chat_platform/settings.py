@@ -7,13 +7,15 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chat_platform.money import to_nano_usd
 from chat_platform.periods import is_period
 
 MIN_SECRET_LENGTH = 32
+MIN_SECRET_VARIETY = 4
+"""Fewer different characters are a key that somebody typed, not a random one."""
 DEMO_CHAT_MODEL = "demo-chat"
 DEMO_EMBEDDING_MODEL = "demo-embedding"
 GEMINI_CHAT_MODEL = "gemini-2.5-flash"
@@ -26,6 +28,19 @@ GENERATED_SECRETS = (
     "LETTA_DATABASE_PASSWORD",
     "LITELLM_MASTER_KEY",
 )
+NEEDED_IN_PRODUCTION = (
+    "DATABASE_URL",
+    "LETTA_BASE_URL",
+    "LITELLM_BASE_URL",
+    "BACKEND_BASE_URL",
+    "LETTA_GLOBAL_API_KEY",
+    "LITELLM_MASTER_KEY",
+)
+SUPABASE_SET = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_KEY")
+_PLACEHOLDER = re.compile(
+    r"change[-_ ]?(me|this|in)|your[-_ ]|default|example|insecure|placeholder", re.I
+)
+"""What keys in templates say; a random key says one of them once in millions."""
 
 
 class SettingsError(Exception):
@@ -122,20 +137,6 @@ class Settings(BaseSettings):
             ip_network(part, strict=False)
         return value
 
-    @model_validator(mode="after")
-    def _supabase_is_whole(self) -> "Settings":
-        given = [
-            bool(self.supabase_url),
-            bool(self.supabase_anon_key.get_secret_value()),
-            bool(self.supabase_service_key.get_secret_value()),
-        ]
-        if any(given) and not all(given):
-            raise ValueError(
-                "SUPABASE_URL, SUPABASE_ANON_KEY and SUPABASE_SERVICE_KEY go together:"
-                " set all or none"
-            )
-        return self
-
     @property
     def has_redis(self) -> bool:
         return bool(self.redis_url.get_secret_value())
@@ -207,12 +208,26 @@ def load_settings() -> Settings:
     try:
         settings = Settings()
     except ValidationError as exc:
-        raise SettingsError([_as_line(e["loc"], e["msg"]) for e in exc.errors()]) from exc
+        raise SettingsError(_malformed(exc) + _problems(_without(exc))) from exc
     if not settings.is_production:
         settings = settings.model_copy(update=_generated_secrets(settings))
     problems = _problems(settings)
     if problems:
         raise SettingsError(problems)
+    return settings
+
+
+def _malformed(error: ValidationError) -> list[str]:
+    return [_as_line(each["loc"], each["msg"]) for each in error.errors()]
+
+
+def _without(error: ValidationError) -> Settings:
+    """Return the settings with defaults for what is malformed, to tell the other problems too."""
+    names = {str(each["loc"][0]).lower() for each in error.errors()}
+    settings = Settings(**{name: Settings.model_fields[name].default for name in names})
+    # Nobody knows which one a malformed ENVIRONMENT meant.
+    if "environment" in names or not settings.is_production:
+        return settings.model_copy(update={"secret_key": SecretStr(secrets.token_urlsafe(36))})
     return settings
 
 
@@ -247,22 +262,37 @@ def _write_secrets(file: Path, known: dict[str, str]) -> None:
 
 
 def _problems(settings: Settings) -> list[str]:
-    problems: list[str] = []
-    if len(settings.secret_key.get_secret_value()) < MIN_SECRET_LENGTH:
-        problems.append(f"SECRET_KEY must have at least {MIN_SECRET_LENGTH} random characters")
+    problems = [_secret_key_problem(settings), _supabase_problem(settings)]
     if settings.is_production:
-        needed = {
-            "DATABASE_URL": settings.database_url.get_secret_value(),
-            "LETTA_BASE_URL": settings.letta_base_url,
-            "LITELLM_BASE_URL": settings.litellm_base_url,
-            "BACKEND_BASE_URL": settings.backend_base_url,
-            "LETTA_GLOBAL_API_KEY": settings.letta_global_api_key.get_secret_value(),
-            "LITELLM_MASTER_KEY": settings.litellm_master_key.get_secret_value(),
-        }
         problems += [
-            f"{name} must be set when ENVIRONMENT=production" for name, v in needed.items() if not v
+            f"{name} must be set when ENVIRONMENT=production"
+            for name in NEEDED_IN_PRODUCTION
+            if not _text_of(settings, name)
         ]
-    return problems
+    return [problem for problem in problems if problem]
+
+
+def _secret_key_problem(settings: Settings) -> str:
+    key = settings.secret_key.get_secret_value()
+    if not key:
+        return f"SECRET_KEY must be set, to at least {MIN_SECRET_LENGTH} random characters"
+    if len(key) < MIN_SECRET_LENGTH:
+        return f"SECRET_KEY must have at least {MIN_SECRET_LENGTH} random characters"
+    if settings.is_production and (_PLACEHOLDER.search(key) or len(set(key)) < MIN_SECRET_VARIETY):
+        return "SECRET_KEY is a placeholder: make a random one, with `openssl rand -base64 48`"
+    return ""
+
+
+def _supabase_problem(settings: Settings) -> str:
+    given = [bool(_text_of(settings, name)) for name in SUPABASE_SET]
+    if all(given) or not any(given):
+        return ""
+    return f"{', '.join(SUPABASE_SET[:-1])} and {SUPABASE_SET[-1]} go together: set all or none"
+
+
+def _text_of(settings: Settings, name: str) -> str:
+    value = getattr(settings, name.lower())
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def _as_line(loc: tuple[int | str, ...], message: str) -> str:

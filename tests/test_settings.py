@@ -2,16 +2,24 @@
 
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from chat_platform.settings import Settings, SettingsError, load_settings
+from chat_platform.settings import (
+    NEEDED_IN_PRODUCTION,
+    Settings,
+    SettingsError,
+    load_settings,
+)
+from tests.environment import clean_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCTION = {
     "ENVIRONMENT": "production",
-    "SECRET_KEY": "k" * 40,
+    "SECRET_KEY": "uK3vQ8xZ1mB7rT5nY2wC9pL4sD6fG0hJ",
     "DATABASE_URL": "postgresql://u:p@db/x",
     "LETTA_BASE_URL": "http://letta",
     "LITELLM_BASE_URL": "http://litellm",
@@ -51,16 +59,45 @@ def test_a_set_secret_wins_over_a_made_one(environment: pytest.MonkeyPatch):
     assert load_settings().secret_key.get_secret_value().startswith("mine-")
 
 
+IS_PLACEHOLDER = "SECRET_KEY is a placeholder: make a random one, with `openssl rand -base64 48`"
+SUPABASE = {
+    "SUPABASE_URL": "http://supabase",
+    "SUPABASE_ANON_KEY": "sb_publishable_1",
+    "SUPABASE_SERVICE_KEY": "sb_secret_1",
+}
+
+
 @pytest.mark.parametrize(
     ("changed", "line"),
     [
-        ({"SECRET_KEY": "short"}, "SECRET_KEY must have at least 32"),
-        ({"DATABASE_URL": ""}, "DATABASE_URL must be set"),
-        ({"JWT_ALGORITHM": "none"}, "JWT_ALGORITHM"),
-        ({"SUPABASE_URL": "http://supabase"}, "go together"),
+        ({"SECRET_KEY": ""}, "SECRET_KEY must be set, to at least 32 random characters"),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY must have at least 32 random characters"),
+        ({"SECRET_KEY": "your-secret-key-change-in-production"}, IS_PLACEHOLDER),
+        ({"SECRET_KEY": "changeme" * 4}, IS_PLACEHOLDER),
+        ({"SECRET_KEY": "0" * 64}, IS_PLACEHOLDER),
+        *(
+            ({name: ""}, f"{name} must be set when ENVIRONMENT=production")
+            for name in NEEDED_IN_PRODUCTION
+        ),
+        *(
+            ({"JWT_ALGORITHM": name}, "JWT_ALGORITHM: Input should be 'HS256', 'HS384' or 'HS512'")
+            for name in ("none", "RS256", "hs256", "HS128")
+        ),
+        *(
+            (
+                SUPABASE | {missing: ""},
+                "SUPABASE_URL, SUPABASE_ANON_KEY and SUPABASE_SERVICE_KEY go together:"
+                " set all or none",
+            )
+            for missing in SUPABASE
+        ),
+        ({"JWT_EXPIRE_MINUTES": "0"}, "JWT_EXPIRE_MINUTES: Input should be greater than"),
+        ({"PORT": "eighty"}, "PORT: Input should be a valid integer"),
         ({"USER_DEFAULT_BUDGET": "lots"}, "USER_DEFAULT_BUDGET"),
-        ({"USER_BUDGET_DURATION": "forever"}, "USER_BUDGET_DURATION"),
+        ({"USER_DEFAULT_BUDGET": "-1"}, "USER_DEFAULT_BUDGET: must not be negative"),
+        ({"USER_BUDGET_DURATION": "forever"}, "USER_BUDGET_DURATION: must look like 30d"),
         ({"TRUSTED_PROXIES": "everyone"}, "TRUSTED_PROXIES"),
+        ({"PROXY_ALLOWED_NETWORKS": "10.0.0.0/99"}, "PROXY_ALLOWED_NETWORKS"),
     ],
 )
 def test_production_refuses_unsafe_settings(
@@ -69,10 +106,62 @@ def test_production_refuses_unsafe_settings(
     for name, value in {**PRODUCTION, **changed}.items():
         environment.setenv(name, value)
 
-    with pytest.raises(SettingsError, match=line) as refused:
+    with pytest.raises(SettingsError) as refused:
         load_settings()
 
-    assert len(refused.value.problems) == 1
+    (told,) = refused.value.problems
+    assert told.startswith(line)
+    assert "\n" not in told
+
+
+def test_every_problem_is_told_at_once(environment: pytest.MonkeyPatch):
+    wrong = {"SECRET_KEY": "short", "JWT_ALGORITHM": "none", "SUPABASE_URL": "http://supabase"}
+    for name, value in (PRODUCTION | wrong).items():
+        environment.setenv(name, value)
+
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+
+    assert [line.split()[0] for line in refused.value.problems] == [
+        "JWT_ALGORITHM:",
+        "SECRET_KEY",
+        "SUPABASE_URL,",
+    ]
+
+
+def test_a_mistyped_environment_is_no_development(environment: pytest.MonkeyPatch):
+    environment.setenv("ENVIRONMENT", "prod")
+
+    with pytest.raises(SettingsError, match=r"ENVIRONMENT: Input should be"):
+        load_settings()
+
+    assert not Path(".data").exists()
+
+
+@pytest.mark.parametrize(
+    "server", [("granian", "--interface", "asgi"), ("uvicorn",)], ids=lambda server: server[0]
+)
+def test_a_refused_start_ends_the_server_with_its_lines(server: tuple[str, ...], tmp_path: Path):
+    wrong = {"SECRET_KEY": "short", "JWT_ALGORITHM": "none"}
+    (tmp_path / "rxconfig.py").symlink_to(ROOT / "rxconfig.py")
+
+    ended = subprocess.run(
+        [sys.executable, "-m", *server, "--factory", "--port", "0", "chat_platform.app:app"],
+        cwd=tmp_path,
+        env=clean_environment(
+            **(PRODUCTION | wrong), REFLEX_ENV_MODE="prod", __REFLEX_SKIP_COMPILE="true"
+        ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    told = ended.stdout + ended.stderr
+    assert ended.returncode != 0
+    assert "JWT_ALGORITHM: Input should be 'HS256', 'HS384' or 'HS512'\n" in told
+    assert "SECRET_KEY must have at least 32 random characters\n" in told
+    assert "Traceback" not in told
 
 
 def test_production_starts_on_whole_settings(environment: pytest.MonkeyPatch):
