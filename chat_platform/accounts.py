@@ -33,7 +33,8 @@ def normalise_email(address: str) -> str:
     except email_validator.EmailNotValidError as exc:
         words = "Enter an e-mail address such as name@example.com."
         raise Invalid(words, code="invalid_email", fields=(FieldError("email", words),)) from exc
-    return unicodedata.normalize("NFC", valid.normalized).casefold()
+    # Not casefold(): it takes ß for ss, and one person's reset code would go to another.
+    return unicodedata.normalize("NFC", valid.normalized.lower())
 
 
 def tidy_name(name: str) -> str:
@@ -55,7 +56,7 @@ async def account_for(ctx: AppContext, identity: Identity) -> Account:
     Raises Conflict `email_taken` when another identity holds the address: two providers'
     identities are never joined by the address alone.
     """
-    known = await _find_by_identity(ctx, identity)
+    known = await find_account(ctx, identity)
     if known:
         return await _follow_email(ctx, known, identity)
     try:
@@ -69,11 +70,20 @@ async def account_for(ctx: AppContext, identity: Identity) -> Account:
             session.add(made)
     except IntegrityError as exc:
         # Two first sign-ins at once: the other one has made it.
-        known = await _find_by_identity(ctx, identity)
+        known = await find_account(ctx, identity)
         if known is None:
             raise email_taken() from exc
         return known
     return made
+
+
+async def find_account(ctx: AppContext, identity: Identity) -> Account | None:
+    query = select(Account).where(
+        col(Account.auth_provider) == ctx.identity.name,
+        col(Account.auth_subject) == identity.subject,
+    )
+    async with reading(ctx.engine) as session:
+        return (await session.exec(query)).one_or_none()
 
 
 def email_taken() -> Conflict:
@@ -119,15 +129,6 @@ def _ensure_one_of(field: str, value: str | None, allowed: tuple[str, ...]) -> N
     if value is not None and value not in allowed:
         words = f"Use one of: {', '.join(word or '(empty)' for word in allowed)}."
         raise Invalid(words, code=f"invalid_{field}", fields=(FieldError(field, words),))
-
-
-async def _find_by_identity(ctx: AppContext, identity: Identity) -> Account | None:
-    query = select(Account).where(
-        col(Account.auth_provider) == ctx.identity.name,
-        col(Account.auth_subject) == identity.subject,
-    )
-    async with reading(ctx.engine) as session:
-        return (await session.exec(query)).one_or_none()
 
 
 async def _follow_email(ctx: AppContext, account: Account, identity: Identity) -> Account:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from chat_platform import rate_limits
 from chat_platform.context import AppContext
 from chat_platform.errors import NotSignedIn, PlatformError
-from chat_platform.rate_limits import Rule
+from chat_platform.rate_limits import Hit, Rule
 
 
 @asynccontextmanager
@@ -17,10 +17,7 @@ async def attempt(ctx: AppContext, *, email: str, address: str) -> AsyncIterator
     are asked from the narrow to the wide, so that one address alone never uses up an account's.
     Raises RateLimited.
     """
-    taken: list[tuple[Rule, tuple[str, ...]]] = []
-    for rule, key in _rules(email, address):
-        await ctx.limits.take(rule, *key)
-        taken.append((rule, key))
+    taken = [await ctx.limits.take(rule, *key) for rule, key in _rules(email, address)]
     try:
         yield
     except NotSignedIn:
@@ -39,6 +36,6 @@ def _rules(email: str, address: str) -> list[tuple[Rule, tuple[str, ...]]]:
     ]
 
 
-async def _give_back(ctx: AppContext, taken: list[tuple[Rule, tuple[str, ...]]]) -> None:
-    for rule, key in taken:
-        await ctx.limits.give_back(rule, *key)
+async def _give_back(ctx: AppContext, taken: list[Hit]) -> None:
+    for hit in taken:
+        await ctx.limits.give_back(hit)

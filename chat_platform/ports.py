@@ -234,6 +234,10 @@ class ForeignTokens(Protocol):
 
     async def identity_of(self, token: str) -> Identity: ...
 
+    async def ensure_current(self, token: str) -> None:
+        """Ask the provider itself whether the token's person still exists there."""
+        ...
+
 
 class Mailer(Protocol):
     """Sends mail to people. Errors: Unavailable."""

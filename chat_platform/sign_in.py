@@ -7,15 +7,22 @@ from starlette.requests import cookie_parser
 
 from chat_platform import access_tokens, api_tokens, rate_limits, sign_ins
 from chat_platform.access_tokens import AccessClaims, invalid_token
-from chat_platform.accounts import account_for, normalise_email, tidy_name
+from chat_platform.accounts import account_for, find_account, normalise_email, tidy_name
 from chat_platform.attempts import attempt
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
-from chat_platform.errors import NotAllowed, NotFound, NotSignedIn, PlatformError, RateLimited
+from chat_platform.errors import (
+    Conflict,
+    NotAllowed,
+    NotFound,
+    NotSignedIn,
+    PlatformError,
+    RateLimited,
+)
 from chat_platform.identity.passwords import ensure_strong
 from chat_platform.ids import AccountId
 from chat_platform.models import Account
-from chat_platform.ports import AddressConfirmation, ForeignTokens
+from chat_platform.ports import AddressConfirmation, ForeignTokens, Identity
 from chat_platform.sign_ins import SignedIn, Visit
 
 log = structlog.get_logger()
@@ -158,9 +165,26 @@ def _confirmation(ctx: AppContext) -> AddressConfirmation:
 async def _caller_from_foreign_token(
     ctx: AppContext, foreign_tokens: ForeignTokens, token: str
 ) -> Caller:
-    account = await account_for(ctx, await foreign_tokens.identity_of(token))
+    identity = await foreign_tokens.identity_of(token)
+    account = await find_account(ctx, identity) or await _first_visit(
+        ctx, foreign_tokens, identity, token
+    )
     ensure_welcome(account)
     return Caller(account)
+
+
+async def _first_visit(
+    ctx: AppContext, foreign_tokens: ForeignTokens, identity: Identity, token: str
+) -> Account:
+    """Make the account of somebody who never signed in through us.
+
+    A deleted person's token stays genuine until it expires: it must not bring them back.
+    """
+    await foreign_tokens.ensure_current(token)
+    try:
+        return await account_for(ctx, identity)
+    except Conflict as exc:
+        raise NotAllowed(exc.message, code=exc.code) from exc
 
 
 async def _caller_from_api_token(ctx: AppContext, token: str) -> Caller:

@@ -100,7 +100,7 @@ async def _open_identity(
     if settings.uses_supabase:
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=TIMEOUT_SECONDS))
         supabase = SupabaseIdentity(settings, http)
-        return supabase, supabase, SupabaseTokens(settings)
+        return supabase, supabase, SupabaseTokens(settings, http)
     smtp_url = settings.smtp_url.get_secret_value()
     mailer = SmtpMailer(smtp_url) if smtp_url else None
     return LocalIdentity(engine, mailer=mailer), None, None

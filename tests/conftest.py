@@ -21,7 +21,7 @@ from tests.litellm_rig import litellm_rig
 from tests.peers import embedded_peers
 from tests.people import alice, bob, make_person, root
 from tests.postgres import migrated_postgres, postgres_server, postgres_url
-from tests.redis_server import redis_url
+from tests.redis_server import own_redis, redis_url
 
 __all__ = [
     "alice",
@@ -30,6 +30,7 @@ __all__ = [
     "litellm_rig",
     "make_person",
     "migrated_postgres",
+    "own_redis",
     "postgres_server",
     "postgres_url",
     "redis_url",

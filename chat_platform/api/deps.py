@@ -1,6 +1,7 @@
 """What routes ask for: the context, and who is calling. Every credential is judged here."""
 
 from collections.abc import Awaitable, Callable
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -25,8 +26,16 @@ Ctx = Annotated[AppContext, Depends(_context)]
 
 
 def _client_address(request: Request) -> str:
+    """Return the address as attempts are counted by: of IPv6 the network that one house has."""
     # Behind trusted proxies `doors.py` has put the real one here.
-    return request.client.host if request.client else ""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
+    return host
 
 
 ClientAddress = Annotated[str, Depends(_client_address)]

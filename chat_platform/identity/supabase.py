@@ -147,4 +147,4 @@ def _identity(user: User) -> Identity:
         raise email_taken()
     name = user.user_metadata.get("name")
     shown = name if isinstance(name, str) else ""
-    return Identity(user.id, user.email.casefold(), shown[:_MAX_NAME_CHARACTERS])
+    return Identity(user.id, user.email.lower(), shown[:_MAX_NAME_CHARACTERS])

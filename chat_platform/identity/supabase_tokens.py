@@ -1,10 +1,13 @@
 """Verifies Supabase's own access tokens here, without asking Supabase about each."""
 
-import asyncio
+import time
 from typing import Any
 
+import httpx
 import jwt
+from anyio import CapacityLimiter, to_thread
 from jwt import PyJWKClient, PyJWKClientConnectionError, PyJWKClientError
+from jwt.exceptions import PyJWKSetError
 
 from chat_platform.errors import NotSignedIn
 from chat_platform.identity.supabase_errors import unavailable
@@ -14,6 +17,11 @@ from chat_platform.settings import Settings
 _KEY_ALGORITHMS = ["ES256", "RS256", "EdDSA"]
 _SECRET_ALGORITHMS = ["HS256"]
 _AUDIENCE = "authenticated"
+_FETCH_TIMEOUT_SECONDS = 5
+_REFETCH_SECONDS = 30.0
+"""A key that nobody knows is looked for this often at most, whatever tokens arrive."""
+_RETRY_SECONDS = 5.0
+_UNKNOWN_PERSON = frozenset({401, 403, 404})
 
 
 class SupabaseTokens:
@@ -23,10 +31,26 @@ class SupabaseTokens:
     secret only with HMAC.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        http: httpx.AsyncClient,
+        *,
+        refetch_seconds: float = _REFETCH_SECONDS,
+        retry_seconds: float = _RETRY_SECONDS,
+    ) -> None:
         self._issuer = f"{settings.supabase_url.rstrip('/')}/auth/v1"
+        self._public_key = settings.supabase_anon_key.get_secret_value()
         self._secret = settings.supabase_jwt_secret.get_secret_value()
-        self._keys = PyJWKClient(f"{self._issuer}/.well-known/jwks.json", timeout=5)
+        self._http = http
+        self._keys = _PublishedKeys(
+            f"{self._issuer}/.well-known/jwks.json",
+            retry_seconds=retry_seconds,
+            timeout=_FETCH_TIMEOUT_SECONDS,
+            cooldown_duration=refetch_seconds,
+        )
+        # Fetching the keys blocks: it must not take the threads of everything else.
+        self._limiter = CapacityLimiter(4)
 
     async def identity_of(self, token: str) -> Identity:
         """Raises NotSignedIn `token_expired`, `invalid_token`; Unavailable without the keys."""
@@ -35,12 +59,26 @@ class SupabaseTokens:
         is_person = claims.get("role") == _AUDIENCE and not claims.get("is_anonymous")
         if not is_person or not isinstance(email, str) or not email or not subject:
             raise _invalid()
-        return Identity(str(subject), email.casefold(), "")
+        return Identity(str(subject), email.lower(), "")
+
+    async def ensure_current(self, token: str) -> None:
+        """Ask Supabase whether the person still exists, which the token alone does not tell.
+
+        Raises NotSignedIn `invalid_token`, Unavailable.
+        """
+        headers = {"apikey": self._public_key, "Authorization": f"Bearer {token}"}
+        try:
+            answer = await self._http.get(f"{self._issuer}/user", headers=headers)
+        except httpx.HTTPError as exc:
+            raise unavailable() from exc
+        if answer.status_code in _UNKNOWN_PERSON:
+            raise _invalid()
+        if not answer.is_success:
+            raise unavailable()
 
     async def _claims(self, token: str) -> dict[str, Any]:
         try:
-            # Fetching the keys blocks, once in a while.
-            return await asyncio.to_thread(self._decode, token)
+            return await to_thread.run_sync(self._decode, token, limiter=self._limiter)
         except jwt.ExpiredSignatureError as exc:
             raise NotSignedIn(
                 "Your access has expired. Sign in again.", code="token_expired"
@@ -56,8 +94,10 @@ class SupabaseTokens:
             if not self._secret:
                 raise jwt.InvalidAlgorithmError("no secret is configured")
             key, algorithms = self._secret, _SECRET_ALGORITHMS
-        else:
+        elif algorithm in _KEY_ALGORITHMS:
             key, algorithms = self._keys.get_signing_key_from_jwt(token), _KEY_ALGORITHMS
+        else:
+            raise jwt.InvalidAlgorithmError("not one that Supabase signs with")
         claims = jwt.decode(
             token,
             key,
@@ -68,6 +108,35 @@ class SupabaseTokens:
         if claims.get("iss", self._issuer) != self._issuer:
             raise jwt.InvalidIssuerError("another project's token")
         return claims
+
+
+class _PublishedKeys(PyJWKClient):
+    """Keeps the keys for five minutes; asks for none again right after that has failed.
+
+    Otherwise every token that arrives during an outage would wait for the time-out.
+    """
+
+    def __init__(self, uri: str, *, retry_seconds: float, **options: Any) -> None:
+        super().__init__(uri, **options)
+        self._retry_seconds = retry_seconds
+        self._failed_at = float("-inf")
+        self._failure: type[PyJWKClientError] = PyJWKClientConnectionError
+
+    def fetch_data(self) -> Any:
+        """Raises PyJWKClientConnectionError, or PyJWKClientError for a project without keys."""
+        if time.monotonic() - self._failed_at < self._retry_seconds:
+            raise self._failure("asked a moment ago")
+        try:
+            return super().fetch_data()
+        except PyJWKSetError as exc:
+            raise self._failed(PyJWKClientError) from exc
+        # What is no JSON is a ValueError, a connection that breaks midway an OSError.
+        except (PyJWKClientError, ValueError, OSError) as exc:
+            raise self._failed(PyJWKClientConnectionError) from exc
+
+    def _failed(self, failure: type[PyJWKClientError]) -> PyJWKClientError:
+        self._failed_at, self._failure = time.monotonic(), failure
+        return failure("the keys cannot be had")
 
 
 def _invalid() -> NotSignedIn:

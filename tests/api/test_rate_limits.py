@@ -35,6 +35,19 @@ async def test_a_thousand_wrong_passwords_lock_out_only_the_address_that_sent_th
     assert elsewhere.status_code == 200
 
 
+async def test_the_addresses_of_one_ipv6_house_count_together(ctx: AppContext, alice: Person):
+    wrong = {"email": alice.account.email, "password": "not this one"}
+    answers = []
+    for number in range(11):
+        async with from_address(ctx, f"2001:db8:1:2::{number}") as attacker:
+            answers.append(await attacker.post("/api/v1/auth/login", json=wrong))
+    async with from_address(ctx, "2001:db8:1:3::1") as neighbour:
+        elsewhere = await neighbour.post("/api/v1/auth/login", json=wrong)
+
+    assert [a.status_code for a in answers] == [401] * 10 + [429]
+    assert elsewhere.status_code == 401
+
+
 async def test_too_many_attempts_tell_how_long_to_wait(ctx: AppContext, alice: Person):
     wrong = {"email": alice.account.email, "password": "not this one"}
     async with from_address(ctx, "203.0.113.9") as attacker:

@@ -264,10 +264,27 @@ async def test_supabases_own_tokens_are_verified_here(
     registered = await identity.register(email, PASSWORD, name="")
     token = await own_token(supabase_rig, http, email)
 
-    known = await SupabaseTokens(supabase_rig.settings(supabase_rig.open_url)).identity_of(token)
+    known = await SupabaseTokens(supabase_rig.settings(supabase_rig.open_url), http).identity_of(
+        token
+    )
 
     assert registered is not None
     assert (known.subject, known.email) == (registered.subject, email)
+
+
+async def test_a_deleted_persons_own_token_is_known_to_be_void(
+    supabase_rig: Rig, http: httpx.AsyncClient, identity: SupabaseIdentity, email: str
+):
+    registered = await identity.register(email, PASSWORD, name="")
+    token = await own_token(supabase_rig, http, email)
+    tokens = SupabaseTokens(supabase_rig.settings(supabase_rig.open_url), http)
+    await tokens.ensure_current(token)
+    assert registered is not None
+
+    await identity.delete(registered.subject)
+
+    with pytest.raises(NotSignedIn):
+        await tokens.ensure_current(token)
 
 
 async def own_token(rig: Rig, http: httpx.AsyncClient, email: str) -> str:
@@ -304,19 +321,19 @@ def forged(settings: Settings, **change: object) -> str:
     ],
 )
 async def test_tokens_that_are_no_persons_are_refused(
-    supabase_rig: Rig, change: dict[str, object], code: str
+    supabase_rig: Rig, http: httpx.AsyncClient, change: dict[str, object], code: str
 ):
     settings = supabase_rig.settings(supabase_rig.open_url)
 
     with pytest.raises(NotSignedIn) as refused:
-        await SupabaseTokens(settings).identity_of(forged(settings, **change))
+        await SupabaseTokens(settings, http).identity_of(forged(settings, **change))
 
     assert refused.value.code == code
 
 
-async def test_without_a_secret_hmac_tokens_are_refused(supabase_rig: Rig):
+async def test_without_a_secret_hmac_tokens_are_refused(supabase_rig: Rig, http: httpx.AsyncClient):
     settings = supabase_rig.settings(supabase_rig.open_url)
     keys_only = settings.model_copy(update={"supabase_jwt_secret": type(settings.secret_key)("")})
 
     with pytest.raises(NotSignedIn):
-        await SupabaseTokens(keys_only).identity_of(forged(settings))
+        await SupabaseTokens(keys_only, http).identity_of(forged(settings))
