@@ -19,7 +19,6 @@ from chat_platform.models import ModelCall
 from chat_platform.money import to_usd_text
 from chat_platform.turn_events import TurnEvent
 from chat_platform.turns import turns
-from chat_platform.turns.ending import usage_data
 from chat_platform.turns.failures import TurnFailure, error_of
 
 router = APIRouter(prefix="/chat", tags=["chat"])
@@ -45,6 +44,8 @@ class UsageOut(BaseModel):
     total_tokens: int
     model_calls: int
     cost_usd: str
+    pending_calls: int
+    """Calls whose cost is not final yet."""
 
 
 class Reply(BaseModel):
@@ -135,7 +136,7 @@ async def show_turn(ctx: Ctx, caller: ChatCaller, turn_id: RowId) -> TurnOut:
         status=view.turn.status,
         error=FailureOut(code=code, detail=detail) if code else None,
         messages=[MessageOut(**message_data(message)) for message in view.messages],
-        usage=UsageOut(**usage_data(view.usage)),
+        usage=UsageOut(**turns.usage_data(view.usage)),
         steps=[StepOut(**event.data) for event in view.steps],
         calls=[_call(call) for call in view.calls],
     )

@@ -8,11 +8,13 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import func, update
+import sqlalchemy
+from sqlalchemy import ColumnElement, and_, case, func, or_, update
 from sqlmodel import col, select
 
 from chat_platform.billing.ledger_rows import (
     LEASE_SECONDS,
+    LOOK_BACK_MS,
     BudgetTerms,
     Intent,
     Opened,
@@ -45,6 +47,8 @@ class TurnUsage:
     completion_tokens: int
     model_calls: int
     cost_nano_usd: int
+    pending_calls: int = 0
+    """Calls whose cost is not final: still open, or to be told by the gateway."""
 
     @property
     def total_tokens(self) -> int:
@@ -122,15 +126,27 @@ async def calls_of_turn(ctx: AppContext, turn_id: TurnId) -> list[ModelCall]:
 
 
 async def turn_usage(ctx: AppContext, turn_id: TurnId) -> TurnUsage:
-    query = select(
+    query = sqlalchemy.select(
         func.coalesce(func.sum(ModelCall.prompt_tokens), 0),
         func.coalesce(func.sum(ModelCall.completion_tokens), 0),
         func.count(),
         func.coalesce(func.sum(ModelCall.cost_nano_usd), 0),
+        func.count(case((_is_unsure(ctx), 1))),
     ).where(col(ModelCall.turn_id) == turn_id)
     async with reading(ctx.engine) as session:
-        row = (await session.exec(query)).one()
+        row = (await session.execute(query)).one()
     return TurnUsage(*(int(value) for value in row))
+
+
+def _is_unsure(ctx: AppContext) -> ColumnElement[bool]:
+    is_pending = col(ModelCall.cost_source) == "pending"
+    if not ctx.settings.litellm_has_database:
+        return is_pending
+    is_to_be_told = and_(
+        col(ModelCall.cost_source) == "estimated",
+        col(ModelCall.started_at_ms) > now_ms() - LOOK_BACK_MS,
+    )
+    return or_(is_pending, is_to_be_told)
 
 
 async def has_open_calls(ctx: AppContext, turn_id: TurnId) -> bool:

@@ -12,6 +12,8 @@ CostSource = Literal["header", "stream", "reconciled", "estimated", "pending"]
 
 LEASE_SECONDS = 30
 """How long a call belongs to its process without a sign of life."""
+LOOK_BACK_MS = 48 * 3_600_000
+"""Older calls keep our estimate: the gateway would have told by now."""
 
 
 class Tokens(NamedTuple):

@@ -10,19 +10,17 @@ from dataclasses import dataclass
 import structlog
 from sqlmodel import col, select
 
-from chat_platform.billing.ledger_rows import Correction, Entry, Expiry, GivenUp
+from chat_platform.billing.ledger_rows import LOOK_BACK_MS, Correction, Entry, Expiry, GivenUp
 from chat_platform.billing.ledger_writes import book
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.db import reading
 from chat_platform.errors import PlatformError
-from chat_platform.ids import AccountId, CallId
+from chat_platform.ids import AccountId, CallId, TurnId
 from chat_platform.models import ModelCall
 from chat_platform.ports import SpendRecord
 
 RECONCILE_SECONDS = 30
-LOOK_BACK_MS = 48 * 3_600_000
-"""Older calls keep our estimate: the gateway would have told by now."""
 MAX_CALLS = 10_000
 """Looked at in one go, newest first."""
 
@@ -61,6 +59,21 @@ async def reconcile(ctx: AppContext) -> Reconciled:
     if done != Reconciled(0, 0, 0):
         log.info("reconcile.done", expired=expired, corrected=corrected, given_up=given_up)
     return done
+
+
+async def expire_calls(ctx: AppContext, turn_id: TurnId, *, owner: str) -> int:
+    """Close the turn's open calls of a process that is known to be dead, before their leases end.
+
+    A call whose lease was renewed meanwhile stays open; what its process still says counts.
+    """
+    query = select(ModelCall.id, ModelCall.account_id, ModelCall.lease_until_ms).where(
+        col(ModelCall.turn_id) == turn_id,
+        col(ModelCall.owner) == owner,
+        col(ModelCall.state) == "dispatched",
+    )
+    async with reading(ctx.engine) as session:
+        rows = list(await session.exec(query))
+    return await _apply(ctx, [Expiry(CallId(c), AccountId(a), lease + 1) for c, a, lease in rows])
 
 
 async def _expire(ctx: AppContext) -> int:

@@ -8,14 +8,11 @@ import structlog
 from sqlalchemy import Connection, insert, update
 from sqlmodel import col
 
-from chat_platform.billing import ledger
-from chat_platform.billing.ledger import TurnUsage
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.history.pages import message_data
 from chat_platform.ids import TurnId
 from chat_platform.models import Account, Message, Turn
-from chat_platform.money import to_usd_text
 from chat_platform.turn_events import TurnEvent, TurnEventType, text_of
 from chat_platform.turns import log as turn_log
 from chat_platform.turns.failures import TurnFailure
@@ -43,12 +40,11 @@ class TurnEnd:
 async def end_turn(ctx: AppContext, turn_id: TurnId, end: TurnEnd) -> bool:
     """End the turn that this process owns; False when it was over, or another's, already.
 
-    Call it when the run is over and no call is open: the receipt is final.
+    Call it when the run is over and no call is open.
     """
-    usage = await ledger.turn_usage(ctx, turn_id)
 
     def write(connection: Connection) -> list[TurnEvent]:
-        return _end(connection, turn_id, ctx.process_id, end, usage)
+        return _end(connection, turn_id, ctx.process_id, end)
 
     events = await ctx.writer.write(write)
     if events:
@@ -58,19 +54,7 @@ async def end_turn(ctx: AppContext, turn_id: TurnId, end: TurnEnd) -> bool:
     return bool(events)
 
 
-def usage_data(usage: TurnUsage) -> dict[str, Any]:
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.total_tokens,
-        "model_calls": usage.model_calls,
-        "cost_usd": to_usd_text(usage.cost_nano_usd),
-    }
-
-
-def _end(
-    connection: Connection, turn_id: TurnId, owner: str, end: TurnEnd, usage: TurnUsage
-) -> list[TurnEvent]:
+def _end(connection: Connection, turn_id: TurnId, owner: str, end: TurnEnd) -> list[TurnEvent]:
     turn = turn_log.lock_running(connection, turn_id, owner)
     if turn is None or turn.conversation_id is None:
         return []
@@ -79,7 +63,7 @@ def _end(
         end = TurnEnd("cancelled", told=end.told)
     logged = turn_log.read_all(connection, turn_id)
     reply = _reply(turn_id, turn, text_of(logged), end.status)
-    events = _last_events(logged, reply, end, usage)
+    events = _last_events(logged, reply, end)
     if reply:
         connection.execute(insert(Message), reply.model_dump(exclude={"position"}))
     turn_log.compact(connection, turn_id, logged + events)
@@ -102,17 +86,15 @@ def _reply(
     )
 
 
-def _last_events(
-    logged: list[TurnEvent], reply: Message | None, end: TurnEnd, usage: TurnUsage
-) -> list[TurnEvent]:
+def _last_events(logged: list[TurnEvent], reply: Message | None, end: TurnEnd) -> list[TurnEvent]:
     number = logged[-1].number if logged else 0
     events: list[TurnEvent] = []
     if reply:
         number += 1
         events.append(TurnEvent(number, "message.completed", {"message": message_data(reply)}))
-    data = {"usage": usage_data(usage)}
+    data: dict[str, Any] = {}
     if end.failure:
-        data |= {"code": end.failure.code, "detail": end.failure.detail}
+        data = {"code": end.failure.code, "detail": end.failure.detail}
     return [*events, TurnEvent(number + 1, _END_TYPES[end.status], data)]
 
 

@@ -16,6 +16,7 @@ from sqlmodel import col
 from chat_platform import agents, turn_lock
 from chat_platform.background import Routine, running
 from chat_platform.billing import ledger
+from chat_platform.billing.reconciliation import expire_calls
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.db import reading
@@ -83,6 +84,8 @@ async def recover_turns(ctx: AppContext) -> None:
     for turn in turns:
         if TurnId(turn.id) not in ctx.running_turns.ids and await _claim(ctx, turn):
             log.warning("turn.recovered", turn_id=turn.id, owner=turn.owner)
+            # Nobody else would close them before the turn ends: its receipt would lack them.
+            await expire_calls(ctx, TurnId(turn.id), owner=turn.owner)
             _recover(ctx, turn)
 
 
@@ -121,6 +124,8 @@ async def _interrupt(ctx: AppContext, turn: Turn, _stop: asyncio.Event) -> None:
     """End the turn of a dead process, and what its agent may still be doing."""
     agent_id = await agents.agent_of(ctx, AccountId(turn.account_id))
     if agent_id:
+        ctx.open_calls.abort(agent_id)
+        await ctx.turn_feed.tell_to_stop(TurnId(turn.id), agent_id)
         with suppress(PlatformError, TimeoutError):
             async with asyncio.timeout(1):
                 await ctx.runtime.cancel(agent_id)

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlmodel import col
@@ -16,6 +17,7 @@ from chat_platform.db import reading
 from chat_platform.errors import Invalid, NotFound, TooLarge, Unavailable
 from chat_platform.ids import AccountId, TurnId
 from chat_platform.models import Account, Message, ModelCall, Turn
+from chat_platform.money import to_usd_text
 from chat_platform.rate_limits import MESSAGES_OF_ACCOUNT
 from chat_platform.turn_events import TurnEvent
 from chat_platform.turns import log as turn_log
@@ -88,11 +90,12 @@ async def follow(
 ) -> AsyncGenerator[TurnEvent, None]:
     """Yield the turn's events after number `after`, those to come included, up to its end.
 
-    Raises NotFound before the first.
+    The last one tells the usage as the ledger has it now, which is later than the turn's end when
+    the gateway corrected a cost. Raises NotFound before the first.
     """
     await turn_of(ctx, account_id, turn_id)
     async for event in turn_log.follow(ctx, turn_id, after=after):
-        yield event
+        yield await _with_usage(ctx, turn_id, event) if event.is_end else event
 
 
 async def turn_of(ctx: AppContext, account_id: AccountId, turn_id: TurnId) -> Turn:
@@ -131,6 +134,18 @@ async def running_turn(ctx: AppContext, account_id: AccountId) -> TurnId | None:
     return TurnId(found) if found else None
 
 
+def usage_data(usage: TurnUsage) -> dict[str, Any]:
+    """Return what the public contract shows of a turn's usage."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+        "model_calls": usage.model_calls,
+        "cost_usd": to_usd_text(usage.cost_nano_usd),
+        "pending_calls": usage.pending_calls,
+    }
+
+
 def restarting(turn_id: TurnId | None = None) -> Unavailable:
     """Return what somebody hears who talks to a process that is going down."""
     return Unavailable(
@@ -139,6 +154,11 @@ def restarting(turn_id: TurnId | None = None) -> Unavailable:
         retry_after_seconds=5,
         extra={"turn_id": turn_id} if turn_id else None,
     )
+
+
+async def _with_usage(ctx: AppContext, turn_id: TurnId, end: TurnEvent) -> TurnEvent:
+    usage = usage_data(await ledger.turn_usage(ctx, turn_id))
+    return replace(end, data={**end.data, "usage": usage})
 
 
 def _new_turn(ctx: AppContext, account: Account, text: str, key: str | None) -> Turn:

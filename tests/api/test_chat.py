@@ -50,6 +50,7 @@ async def test_a_message_is_answered_in_the_contracts_shape(
         "total_tokens": 0,
         "model_calls": 0,
         "cost_usd": "0.000000000",
+        "pending_calls": 0,
     }
 
 

@@ -9,19 +9,22 @@ from pydantic import SecretStr
 from sqlalchemy import update
 from sqlmodel import col
 
+from chat_platform import agents
+from chat_platform.billing.reconciliation import reconcile
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.errors import Conflict
 from chat_platform.ids import AgentId, TurnId
 from chat_platform.models import Turn
-from chat_platform.ports import RunEvent, StepChanged, TextPiece
+from chat_platform.ports import RunEvent, SpendRecord, StepChanged, TextPiece
 from chat_platform.running_turns import RunningTurns
 from chat_platform.turn_events import TurnEvent, text_of
 from chat_platform.turn_feed import TurnFeed
 from chat_platform.turns import log as turn_log
 from chat_platform.turns import turns
 from chat_platform.turns.recovery import drain, kept_turns, recover_turns, renew_leases
-from tests.fakes import FakeRuntime
+from tests.fakes import FakeGateway, FakeRuntime
+from tests.ledger_entries import Payer, call_row, intent, opened
 from tests.people import Person
 from tests.turn_rows import add_turn
 from tests.turn_talk import events_of, talk, turn_row, until
@@ -87,6 +90,38 @@ async def test_after_recovery_the_person_can_talk_again(ctx: AppContext, alice: 
     await events_of(ctx, alice, turn_id)
 
     assert (await talk(ctx, alice))[-1].type == "turn.completed"
+
+
+async def test_the_receipt_of_a_dead_processs_turn_is_the_same_for_every_reader(
+    ctx: AppContext, alice: Person, gateway: FakeGateway
+):
+    agent_id = await agents.ensure_agent(ctx, alice.account)
+    turn_id = await orphan(ctx, alice)
+    call = intent(ctx, Payer(alice.id, agent_id), owner="dead-process")
+    await opened(ctx, call)
+    await recover_turns(ctx)
+    at_the_end = (await events_of(ctx, alice, turn_id))[-1].data["usage"]
+
+    gateway.booked = [SpendRecord(call.call_id, 54_800, 100, 7, is_success=True)]
+    await reconcile(ctx)
+
+    replayed = (await events_of(ctx, alice, turn_id))[-1].data["usage"]
+    shown = turns.usage_data((await turns.turn_view(ctx, alice.id, turn_id)).usage)
+    assert (at_the_end["cost_usd"], at_the_end["pending_calls"]) == ("0.000000000", 1)
+    assert (replayed["cost_usd"], replayed["pending_calls"]) == ("0.000054800", 0)
+    assert replayed == shown
+
+
+async def test_a_dead_processs_call_is_closed_before_its_turn_ends(ctx: AppContext, alice: Person):
+    agent_id = await agents.ensure_agent(ctx, alice.account)
+    turn_id = await orphan(ctx, alice)
+    call = intent(ctx, Payer(alice.id, agent_id), owner="dead-process")
+    await opened(ctx, call)
+
+    await recover_turns(ctx)
+    await events_of(ctx, alice, turn_id)
+
+    assert (await call_row(ctx, call.call_id)).state == "unknown"
 
 
 async def test_live_leases_are_left_alone(ctx: AppContext, alice: Person):
