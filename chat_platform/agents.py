@@ -33,16 +33,19 @@ class AgentStatus:
     message_count: int
 
 
-async def ensure_agent(ctx: AppContext, account: Account) -> AgentId:
+async def ensure_agent(
+    ctx: AppContext, account: Account, *, known: AgentId | None = None
+) -> AgentId:
     """Return the account's agent, made at first need and repaired to match the settings.
 
+    `known` is its id, where the caller has it from the database already.
     Its row is stored before this returns, so the proxy knows every agent that can make calls.
     Raises Unavailable.
     """
     lock = _making.setdefault(account.id, asyncio.Lock())
     async with lock:
         account_id = AccountId(account.id)
-        known = await agent_of(ctx, account_id)
+        known = known or await agent_of(ctx, account_id)
         state = await ctx.runtime.ensure_agent(account_id, known, person_name=account.name)
         if state.agent_id == known:
             return state.agent_id

@@ -119,11 +119,10 @@ async def send_message(
     )
     if "respond-async" in prefer:
         return _accepted(turn_id, {"Preference-Applied": "respond-async"})
-    account_id = AccountId(caller.account.id)
     if "text/event-stream" in accept:
         after = _number(last_event_id)
-        return event_stream(ctx, turns.follow(ctx, account_id, turn_id, after=after))
-    return await _reply(ctx, turn_id, turns.follow(ctx, account_id, turn_id))
+        return event_stream(ctx, turns.follow_started(ctx, turn_id, after=after))
+    return await _reply(ctx, turn_id, turns.follow_started(ctx, turn_id))
 
 
 @router.get("/turns/{turn_id}")
@@ -148,9 +147,10 @@ async def follow_turn(
 ) -> Response:
     """Follow or replay a turn's events, after `Last-Event-ID` where it is given."""
     account_id = AccountId(caller.account.id)
+    # Asked before the answer begins: afterwards it could not be a 404.
     await turns.turn_of(ctx, account_id, TurnId(turn_id))
     after = _number(last_event_id)
-    return event_stream(ctx, turns.follow(ctx, account_id, TurnId(turn_id), after=after))
+    return event_stream(ctx, turns.follow_started(ctx, TurnId(turn_id), after=after))
 
 
 @router.post("/turns/{turn_id}/cancel", status_code=202)

@@ -165,13 +165,10 @@ async def _next_events(
 
 async def _catch_up(ctx: AppContext, turn_id: TurnId, reached: int) -> list[TurnEvent] | None:
     """Return what the log has after `reached`; None when nothing is there and nothing will come."""
-    # Asked before the log is read: the end of a turn that ends in between is found there.
-    is_running = await _is_running(ctx, turn_id)
-    events = await read(ctx, turn_id, after=reached)
-    return events if events or is_running else None
-
-
-async def _is_running(ctx: AppContext, turn_id: TurnId) -> bool:
-    query = select(col(Turn.status)).where(col(Turn.id) == turn_id)
+    status = select(col(Turn.status)).where(col(Turn.id) == turn_id)
     async with reading(ctx.engine) as session:
-        return (await session.execute(query)).scalar_one_or_none() == "running"
+        # Asked before the log is read: the end of a turn that ends in between is found there.
+        is_running = (await session.execute(status)).scalar_one_or_none() == "running"
+        rows = (await session.execute(_entries(turn_id, reached))).all()
+    events = [TurnEvent(*row) for row in rows]
+    return events if events or is_running else None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
 from chat_platform.context import AppContext
@@ -24,30 +25,31 @@ _OPENING = (
 class Note:
     """`text` is empty when there is nothing to tell; `told` are the turns that it speaks of."""
 
-    text: str
-    told: Sequence[TurnId]
+    text: str = ""
+    told: Sequence[TurnId] = ()
 
 
 async def note_for(ctx: AppContext, account_id: AccountId) -> Note:
     """Return what the account's agent should know of its last broken-off turns."""
-    lost = (
-        select(Turn)
-        .where(
-            col(Turn.account_id) == account_id,
-            ~col(Turn.is_known_to_agent),
-            col(Turn.status) != "running",
-        )
-        .order_by(col(Turn.created_at_ms).desc())
-    )
+    lost = select(Turn).where(*untold_turns(account_id)).order_by(col(Turn.created_at_ms).desc())
     async with reading(ctx.engine) as session:
         turns = (await session.exec(lost)).all()
         if not turns:
-            return Note("", ())
+            return Note()
         shown = [turn.id for turn in turns[:MAX_TURNS]]
         of_them = select(Message).where(col(Message.turn_id).in_(shown))
         messages = (await session.exec(of_them.order_by(col(Message.position)))).all()
     lines = [_OPENING, *(_quote(message) for message in messages)]
     return Note("\n".join(lines), [TurnId(turn.id) for turn in turns])
+
+
+def untold_turns(account_id: AccountId) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of the account's turns that its agent does not know of yet."""
+    return (
+        col(Turn.account_id) == account_id,
+        ~col(Turn.is_known_to_agent),
+        col(Turn.status) != "running",
+    )
 
 
 def _quote(message: Message) -> str:

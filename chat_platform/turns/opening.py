@@ -5,7 +5,7 @@ The unique indexes of `turns` decide who is first; nothing here looks before it 
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, insert, or_, select, update
+from sqlalchemy import Connection, case, exists, insert, or_, select, update
 from sqlmodel import col
 
 from chat_platform.clock import now_ms
@@ -13,12 +13,27 @@ from chat_platform.context import AppContext
 from chat_platform.db import insert_if_absent, reading
 from chat_platform.errors import Conflict
 from chat_platform.history.conversations import ensure_default
-from chat_platform.ids import AccountId, TurnId
-from chat_platform.models import Account, Message, Turn
+from chat_platform.ids import AccountId, AgentId, TurnId
+from chat_platform.models import Account, Agent, Message, Turn
 from chat_platform.turn_events import TurnEvent
 from chat_platform.turns.log import insert_events
+from chat_platform.turns.notes import untold_turns
 
 _ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class OpenedTurn:
+    """A turn that holds its account's lock, with what its run needs, read on the way.
+
+    Not `is_new`: the same request opened it before, and it runs already.
+    """
+
+    id: TurnId
+    is_new: bool
+    agent_id: AgentId | None = None
+    has_untold: bool = False
+    """Whether there are earlier turns that the agent must be told of."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +45,21 @@ class _Holder:
     request_hash: str | None
 
 
-async def open_turn(ctx: AppContext, turn: Turn, text: str) -> TurnId:
-    """Store the turn and return its id, or the id of the one that the same request opened.
+async def open_turn(ctx: AppContext, turn: Turn, text: str) -> OpenedTurn:
+    """Store the turn and return it, or the one that the same request opened.
 
     Raises Conflict `idempotency_key_reused` or `turn_running`.
     """
     for _ in range(_ATTEMPTS):
-        if await ctx.writer.write(lambda connection: _insert(connection, turn, text)):
-            return TurnId(turn.id)
+        if opened := await ctx.writer.write(lambda connection: _insert(connection, turn, text)):
+            return opened
         # The holder may be gone by the time we look: then the next attempt succeeds.
         if holder := await _holder(ctx, turn):
             return _same_request(turn, holder)
     raise _turn_running(None)
 
 
-async def opened_before(ctx: AppContext, turn: Turn) -> TurnId | None:
+async def opened_before(ctx: AppContext, turn: Turn) -> OpenedTurn | None:
     """Return the turn that the same request opened. Raises Conflict as open_turn does."""
     if turn.idempotency_key is None:
         return None
@@ -58,11 +73,11 @@ def first_event(turn_id: TurnId) -> TurnEvent:
     return TurnEvent(1, "turn.started", {"turn_id": turn_id})
 
 
-def _insert(connection: Connection, turn: Turn, text: str) -> bool:
+def _insert(connection: Connection, turn: Turn, text: str) -> OpenedTurn | None:
     account_id = AccountId(turn.account_id)
     turn.conversation_id = ensure_default(connection, account_id)
     if not insert_if_absent(connection, turn):
-        return False
+        return None
     message = Message(
         account_id=account_id,
         conversation_id=turn.conversation_id,
@@ -76,7 +91,15 @@ def _insert(connection: Connection, turn: Turn, text: str) -> bool:
     connection.execute(
         update(Account).where(col(Account.id) == account_id).values(last_active_at_ms=now_ms())
     )
-    return True
+    return _opened(connection, turn_id, account_id)
+
+
+def _opened(connection: Connection, turn_id: TurnId, account_id: AccountId) -> OpenedTurn:
+    agent = select(col(Agent.agent_id)).where(col(Agent.account_id) == account_id)
+    agent_id, has_untold = connection.execute(
+        select(agent.scalar_subquery(), exists().where(*untold_turns(account_id)))
+    ).one()
+    return OpenedTurn(turn_id, True, AgentId(agent_id) if agent_id else None, has_untold)
 
 
 async def _holder(ctx: AppContext, turn: Turn) -> _Holder | None:
@@ -92,7 +115,7 @@ async def _holder(ctx: AppContext, turn: Turn) -> _Holder | None:
     return _Holder(*row) if row else None
 
 
-def _same_request(turn: Turn, holder: _Holder) -> TurnId:
+def _same_request(turn: Turn, holder: _Holder) -> OpenedTurn:
     if turn.idempotency_key is None or holder.idempotency_key != turn.idempotency_key:
         raise _turn_running(holder.id)
     if holder.request_hash != turn.request_hash:
@@ -101,7 +124,7 @@ def _same_request(turn: Turn, holder: _Holder) -> TurnId:
             code="idempotency_key_reused",
             extra={"turn_id": holder.id},
         )
-    return holder.id
+    return OpenedTurn(holder.id, is_new=False)
 
 
 def _turn_running(turn_id: TurnId | None) -> Conflict:

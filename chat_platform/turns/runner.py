@@ -41,6 +41,10 @@ class TurnToRun:
     text: str
     logged: list[TurnEvent] = field(default_factory=list)
     run_id: str | None = None
+    agent_id: AgentId | None = None
+    """The account's agent, where it is known already."""
+    has_untold: bool = True
+    """False when it is known that the agent need be told of no earlier turn."""
 
 
 async def run_turn(ctx: AppContext, turn: TurnToRun, stop: asyncio.Event) -> None:
@@ -60,11 +64,12 @@ async def run_turn(ctx: AppContext, turn: TurnToRun, stop: asyncio.Event) -> Non
 
 
 async def _outcome(ctx: AppContext, turn: TurnToRun, stop: asyncio.Event) -> TurnEnd:
-    note = Note("", ())
+    note = Note()
     recorder = TurnRecorder(ctx, turn.id, logged=turn.logged)
     try:
-        agent_id = await agents.ensure_agent(ctx, turn.account)
-        note = await note_for(ctx, AccountId(turn.account.id))
+        agent_id = await agents.ensure_agent(ctx, turn.account, known=turn.agent_id)
+        if turn.has_untold:
+            note = await note_for(ctx, AccountId(turn.account.id))
         async with recorder:
             if not stop.is_set():
                 await _run(ctx, turn, agent_id, note, recorder, stop)

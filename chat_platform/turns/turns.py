@@ -50,16 +50,23 @@ async def start_turn(
     """
     turn = _new_turn(ctx, account, text, idempotency_key)
     if known := await opened_before(ctx, turn):
-        return known
+        return known.id
     if ctx.running_turns.draining.is_set():
         raise restarting()
     await ctx.limits.take(MESSAGES_OF_ACCOUNT, "message", account.id)
     await budgets.ensure_affordable(ctx, AccountId(account.id))
-    turn_id = await open_turn(ctx, turn, text)
-    if turn_id == turn.id:
-        to_run = TurnToRun(turn_id, account, text, [first_event(turn_id)])
-        ctx.running_turns.start(turn_id, lambda stop: run_turn(ctx, to_run, stop))
-    return turn_id
+    opened = await open_turn(ctx, turn, text)
+    if opened.is_new:
+        to_run = TurnToRun(
+            opened.id,
+            account,
+            text,
+            [first_event(opened.id)],
+            agent_id=opened.agent_id,
+            has_untold=opened.has_untold,
+        )
+        ctx.running_turns.start(opened.id, lambda stop: run_turn(ctx, to_run, stop))
+    return opened.id
 
 
 async def cancel_turn(ctx: AppContext, account_id: AccountId, turn_id: TurnId) -> None:
@@ -94,6 +101,14 @@ async def follow(
     the gateway corrected a cost. Raises NotFound before the first.
     """
     await turn_of(ctx, account_id, turn_id)
+    async for event in follow_started(ctx, turn_id, after=after):
+        yield event
+
+
+async def follow_started(
+    ctx: AppContext, turn_id: TurnId, *, after: int = 0
+) -> AsyncGenerator[TurnEvent, None]:
+    """Do as `follow`, for a caller who has the turn from `start_turn` or `turn_of`."""
     async for event in turn_log.follow(ctx, turn_id, after=after):
         yield await _with_usage(ctx, turn_id, event) if event.is_end else event
 
