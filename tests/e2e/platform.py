@@ -1,5 +1,6 @@
 """The whole embedded platform as a test drives it: start, stop, kill a part, look at the ledger."""
 
+import copy
 import json
 import os
 import re
@@ -74,6 +75,12 @@ class Person:
 
     def agent_id(self) -> str:
         return self.get("/agent/status")["agent_id"]
+
+    def through(self, server: "SecondServer") -> "Person":
+        """Return the same person talking to another server process."""
+        twin = copy.copy(self)
+        twin.http = httpx.Client(base_url=server.url + API, timeout=120, headers=self.http.headers)
+        return twin
 
 
 class Platform:
@@ -190,3 +197,53 @@ class Platform:
             return [dict(row) for row in connection.execute(query, values)]
         finally:
             connection.close()
+
+
+class SecondServer:
+    """Another server process of a running platform: same peers, database and Redis, own port.
+
+    Agents go on calling the proxy of the first.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        first = psutil.Process(platform.pid_of("server"))
+        environment = {
+            **first.environ(),
+            "PORT": str(self.port),
+            "BACKEND_BASE_URL": platform.url,
+        }
+        command = first.cmdline()
+        command[command.index("--port") + 1] = str(self.port)
+        with (platform.data_dir / "second.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, cwd=ROOT, start_new_session=True
+            )
+        wait_until_answered(f"{self.url}{API}/health/ready", 60)
+
+    def kill(self) -> None:
+        """`kill -9` it, workers and all."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def terminate(self) -> None:
+        """Tell it to go, and wait until it has gone."""
+        # The worker drains; its parent would only wait for it.
+        for worker in psutil.Process(self._process.pid).children():
+            worker.send_signal(signal.SIGTERM)
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(60)
+
+
+def wait_until_answered(url: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(url, timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.25)
+    raise AssertionError(f"{url} does not answer")
