@@ -13,7 +13,7 @@ from letta_client.types.agents.letta_streaming_response import LettaStopReason
 from letta_client.types.tool_return_message import ToolReturnMessage
 
 from chat_platform.letta.errors import agent_unavailable, model_failed
-from chat_platform.ports import RunEvent, RunStarted, StepChanged, StepKind, TextPiece
+from chat_platform.ports import RunEvent, RunStarted, StepChanged, StepKind, StepStatus, TextPiece
 
 _MEMORY_TOOLS = ("memory", "memory_", "core_memory_")
 _ARCHIVE_TOOLS = "archival_memory_"
@@ -52,7 +52,7 @@ class RunReader:
                 yield from self._tool_return(chunk)
             case LettaStopReason():
                 self._stop_reason = chunk.stop_reason
-                yield from self._model("done")
+                yield from self._model("failed" if self._is_broken else "done")
             case _:
                 yield from self._compaction(str(chunk.message_type))
 
@@ -63,8 +63,12 @@ class RunReader:
         if self._stop_reason == "cancelled":
             return
         # Letta ends a run normally when the model's answer was no JSON: only the text is missing.
-        if self._stop_reason not in _NORMAL_ENDS or self._speaking is None:
+        if self._is_broken or self._speaking is None:
             raise model_failed()
+
+    @property
+    def _is_broken(self) -> bool:
+        return self._stop_reason not in {*_NORMAL_ENDS, "cancelled"}
 
     def _starts(self, run_id: str | None) -> Iterator[RunEvent]:
         if run_id and self._run_id is None:
@@ -106,14 +110,12 @@ class RunReader:
             self._is_compacting = False
             yield StepChanged("compaction", "compaction", "done")
 
-    def _model(self, status: str) -> Iterator[RunEvent]:
+    def _model(self, status: StepStatus) -> Iterator[RunEvent]:
         """Tell that a model call began or ended. Letta does not: its steps do."""
-        if status == "started" and not self._is_model_busy:
-            self._is_model_busy = True
-            yield StepChanged("model_call", self.model, "started")
-        elif status == "done" and self._is_model_busy:
-            self._is_model_busy = False
-            yield StepChanged("model_call", self.model, "done")
+        is_busy = status == "started"
+        if is_busy != self._is_model_busy:
+            self._is_model_busy = is_busy
+            yield StepChanged("model_call", self.model, status)
 
 
 def _kind(tool: str) -> StepKind:

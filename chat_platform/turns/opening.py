@@ -41,6 +41,7 @@ class _Holder:
     """The turn that keeps a new one from opening: same key, or still running."""
 
     id: TurnId
+    kind: str
     idempotency_key: str | None
     request_hash: str | None
 
@@ -103,9 +104,10 @@ def _opened(connection: Connection, turn_id: TurnId, account_id: AccountId) -> O
 
 
 async def _holder(ctx: AppContext, turn: Turn) -> _Holder | None:
-    has_key = col(Turn.idempotency_key) == turn.idempotency_key
+    # Compared as text: no key is no key in common.
+    has_key = col(Turn.idempotency_key) == (turn.idempotency_key or "")
     query = (
-        select(col(Turn.id), col(Turn.idempotency_key), col(Turn.request_hash))
+        select(col(Turn.id), col(Turn.kind), col(Turn.idempotency_key), col(Turn.request_hash))
         .where(col(Turn.account_id) == turn.account_id, or_(has_key, col(Turn.status) == "running"))
         .order_by(case((has_key, 0), else_=1))
         .limit(1)
@@ -117,7 +119,8 @@ async def _holder(ctx: AppContext, turn: Turn) -> _Holder | None:
 
 def _same_request(turn: Turn, holder: _Holder) -> OpenedTurn:
     if turn.idempotency_key is None or holder.idempotency_key != turn.idempotency_key:
-        raise _turn_running(holder.id)
+        # A memory action is nothing to follow or to stop.
+        raise _turn_running(holder.id if holder.kind == "message" else None)
     if holder.request_hash != turn.request_hash:
         raise Conflict(
             "This Idempotency-Key came with another message before. Use a new key.",

@@ -189,6 +189,25 @@ async def test_a_body_without_content_is_refused(client: httpx.AsyncClient, alic
     assert response.json()["errors"][0]["field"] == "content"
 
 
+@pytest.mark.parametrize("body", ["{bad", "[]", '"text"', "null", '{"content": 5}'])
+async def test_what_is_no_object_with_a_text_names_the_field(
+    client: httpx.AsyncClient, alice: Person, body: str
+):
+    headers = alice.headers | {"Content-Type": "application/json"}
+
+    response = await client.post(MESSAGE, content=body, headers=headers)
+
+    problem = response.json()
+    assert (response.status_code, problem["code"]) == (422, "validation_failed")
+    assert problem["errors"][0]["field"] == ("content" if "content" in body else "body")
+
+
+async def test_the_longest_message_is_taken(client: httpx.AsyncClient, alice: Person):
+    response = await send(client, alice, "я" * 20_000)
+
+    assert response.status_code == 200
+
+
 async def test_half_a_surrogate_pair_is_refused(client: httpx.AsyncClient, alice: Person):
     body = b'{"content": "a\\ud800b"}'
     headers = alice.headers | {"Content-Type": "application/json"}

@@ -156,6 +156,15 @@ def test_every_tool_round_is_a_model_call():
     ]
 
 
+@pytest.mark.parametrize(
+    ("reason", "status"), [("end_turn", "done"), ("cancelled", "done"), ("llm_api_error", "failed")]
+)
+def test_a_model_call_that_broke_the_run_is_a_failed_step(reason: str, status: str):
+    events = read(chunk(**PING), stop(reason))
+
+    assert steps(events, "model_call")[-1] == ("a-model", status, "")
+
+
 def test_a_compaction_is_told_from_its_start_to_its_end():
     events = read(
         chunk("event_message", event_type="compaction", event_data={}),

@@ -165,6 +165,7 @@ class TestStarting:
     async def test_a_second_message_has_to_wait(
         self, ctx: AppContext, alice: Person, gate: asyncio.Event
     ):
+        await add_turn(ctx, alice.id, status="finished", created_at_ms=1)
         first = await turns.start_turn(ctx, alice.account, text="One")
 
         with pytest.raises(Conflict) as caught:
@@ -246,6 +247,7 @@ class TestStarting:
             await turns.start_turn(ctx, alice.account, text="Hi")
 
         assert caught.value.code == "turn_running"
+        assert caught.value.extra == {}
 
 
 class TestCancelling:
