@@ -72,6 +72,10 @@ bench-turns: .venv/.dev ## Measure what turns cost: latency over bare Letta, mem
 bench-proxy: .venv/.dev ## Measure the LLM proxy beside nginx, LiteLLM and Portkey's gateway
 	@$(BIN)/python -m benchmarks.proxy
 
+.PHONY: bench-web
+bench-web: .venv/.dev browser ## Measure the chat page in Chromium beside Chainlit
+	@$(BIN)/python -m benchmarks.web
+
 .PHONY: requirements
 requirements: .venv/.run ## Compile requirements*.txt from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q -o requirements.txt

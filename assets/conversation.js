@@ -1,8 +1,11 @@
 // The chat page in the browser: the composer (Enter, draft, nonce, limit), older messages on
-// scroll, other tabs, the title when an answer arrives unseen. Delegated: the page may come later.
+// scroll, the title when an answer arrives unseen. Delegated: the page may come later.
+import { readable } from "/page.js";
 
-const tabs = new BroadcastChannel("turns");
-const POLL_SECONDS = 4;
+// How often the page tells that it is still there. The server pushes news by itself.
+const SIGN_OF_LIFE_SECONDS = 30;
+const isTouch = matchMedia("(pointer: coarse)").matches;
+const growsByItself = CSS.supports("field-sizing", "content");
 const byId = (id) => document.getElementById(id);
 const draftKey = () => `draft:${byId("composer")?.dataset.account ?? ""}`;
 
@@ -30,13 +33,24 @@ function tooMany(prompt) {
 }
 
 function showLimit(prompt) {
-  const line = byId("prompt-limit");
   const excess = prompt.value.length > Number(prompt.dataset.max) ? tooMany(prompt) : 0;
-  const words = line.dataset.words.replace("{count}", excess.toLocaleString(document.documentElement.lang));
-  const text = excess > 0 ? words : "";
-  if (line.textContent !== text) line.textContent = text;
-  prompt.toggleAttribute("aria-invalid", excess > 0);
+  const words = byId("prompt-limit").dataset.tooLong;
+  const count = excess.toLocaleString(document.documentElement.lang);
+  tell(excess > 0 ? words.replace("{count}", count) : "");
   if (excess > 0) prompt.setAttribute("aria-invalid", "true");
+  else prompt.removeAttribute("aria-invalid");
+}
+
+// The line under the field: why what is written there cannot be sent now.
+function tell(text) {
+  const line = byId("prompt-limit");
+  if (line.textContent !== text) line.textContent = text;
+}
+
+function grow(prompt) {
+  if (growsByItself) return;
+  prompt.style.height = "auto";
+  prompt.style.height = `${prompt.scrollHeight}px`;
 }
 
 function setPrompt(text) {
@@ -50,11 +64,18 @@ function setPrompt(text) {
 document.addEventListener("input", (event) => {
   if (event.target.id !== "prompt") return;
   showLimit(event.target);
+  grow(event.target);
   writeDraft({ text: event.target.value });
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.target.id !== "prompt" || event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  if (event.target.id !== "prompt" || event.isComposing) return;
+  if (event.key === "ArrowUp" && !event.target.value) {
+    event.preventDefault();
+    document.querySelector(".row:nth-last-child(-n + 2) .edit")?.click();
+  }
+  // Where one types with the thumbs, Enter breaks the line and the button sends.
+  if (event.key !== "Enter" || event.shiftKey || isTouch) return;
   event.preventDefault();
   event.target.form.requestSubmit();
 });
@@ -66,7 +87,9 @@ document.addEventListener(
     if (event.target.id !== "composer") return;
     const prompt = byId("prompt");
     const text = prompt.value;
-    if (!text.trim() || tooMany(prompt) > 0 || event.target.dataset.replying === "true") {
+    const isOffline = document.querySelector(".connection:not(#regained)") !== null;
+    if (isOffline) tell(byId("prompt-limit").dataset.offline);
+    if (isOffline || !text.trim() || tooMany(prompt) > 0 || event.target.dataset.replying === "true") {
       event.preventDefault();
       event.stopImmediatePropagation();
       return;
@@ -78,6 +101,8 @@ document.addEventListener(
     // After React has read the form.
     setTimeout(() => {
       prompt.value = "";
+      grow(prompt);
+      tell("");
       toEnd();
     });
   },
@@ -85,9 +110,12 @@ document.addEventListener(
 );
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-edit], [data-try], [data-copy-code]");
+  const button = event.target.closest("[data-edit], [data-try], [data-copy-code], #to-end, .stop");
   if (!button) return;
-  if (button.dataset.edit) setPrompt(byId(button.dataset.edit).textContent);
+  if (button.id === "to-end") toEnd();
+  // The button goes away: what is typed next belongs into the field.
+  else if (button.matches(".stop")) byId("prompt").focus();
+  else if (button.dataset.edit) setPrompt(byId(button.dataset.edit).textContent);
   else if (button.dataset.try) setPrompt(button.dataset.try);
   else copyCode(button);
 });
@@ -112,7 +140,6 @@ function obeyComposer() {
   const draft = readDraft();
   if (draft.nonce && draft.nonce === accepted) {
     writeDraft({});
-    tabs.postMessage("sent");
   } else if (draft.nonce && draft.nonce === refused) {
     writeDraft({ text: draft.text });
     if (!prompt.value) setPrompt(draft.text);
@@ -122,27 +149,46 @@ function obeyComposer() {
   }
 }
 
-// The title tells of an answer that arrived while nobody looked.
+// What a reply does beside the log: the title tells of one that arrived while nobody looked, and
+// screen readers hear that it begins and, once, what it says.
 let wasReplying = false;
 let plainTitle = null;
 function obeyReply() {
-  const isReplying = byId("composer")?.dataset.replying === "true";
-  if (wasReplying && !isReplying && document.hidden) {
-    plainTitle ??= document.title;
-    document.title = `● ${byId("composer").dataset.arrived}`;
-  }
+  const composer = byId("composer");
+  const isReplying = composer?.dataset.replying === "true";
+  if (isReplying === wasReplying) return;
   wasReplying = isReplying;
+  if (isReplying) announce(composer.dataset.begun);
+  else if (composer) arrive(composer.dataset.arrived);
 }
 
-const check = () => document.hidden || byId("check")?.click();
-tabs.addEventListener("message", () => byId("check")?.click());
-setInterval(() => wasReplying || check(), POLL_SECONDS * 1000);
+function arrive(words) {
+  const answer = document.querySelector("#messages > li:last-child .reading");
+  announce(`${words}. ${answer ? readable(answer) : ""}`);
+  if (!document.hidden) return;
+  plainTitle ??= document.title;
+  document.title = `● ${words}`;
+}
+
+function announce(text) {
+  const announcer = byId("announcer");
+  if (announcer) announcer.textContent = text;
+}
+
+const check = () => byId("check")?.click();
+setInterval(check, SIGN_OF_LIFE_SECONDS * 1000);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   if (plainTitle !== null) document.title = plainTitle;
   plainTitle = null;
   check();
 });
+
+// The button back to the end is there while one reads further up.
+const FAR_PIXELS = 240;
+document.addEventListener("scroll", (event) => {
+  if (event.target.id === "log") byId("to-end")?.toggleAttribute("hidden", -event.target.scrollTop < FAR_PIXELS);
+}, { capture: true, passive: true });
 
 const nearTop = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) entry.target.click();
@@ -160,11 +206,18 @@ function watchOlder() {
   shownCount = count;
 }
 
-// A message that was asked for by its address is brought into view, once.
+// What was asked for while nobody answered is asked for again.
+document.addEventListener("regained", () => {
+  watched = null;
+  watchOlder();
+});
+
+// A message that was asked for by its address is brought into view, once; the end comes back after.
 let broughtIntoView = "";
 function showMarked() {
   const marked = document.querySelector(".row.is-marked");
   const id = marked?.dataset.message ?? "";
+  if (!id && broughtIntoView) toEnd();
   if (id && id !== broughtIntoView) marked.scrollIntoView({ block: "center" });
   broughtIntoView = id;
 }

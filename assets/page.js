@@ -53,10 +53,44 @@ function obeySignals() {
 
 async function copy(button) {
   const source = document.getElementById(button.dataset.copyFrom ?? "");
-  const text = button.dataset.copy ?? source?.innerText ?? "";
-  await navigator.clipboard.writeText(text);
+  if (source) await copyRich(source);
+  else await navigator.clipboard.writeText(button.dataset.copy ?? "");
   button.classList.add("is-copied");
   setTimeout(() => button.classList.remove("is-copied"), 1500);
+}
+
+// As a document and as plain text.
+async function copyRich(source) {
+  const asBlob = (text, type) => new Blob([text], { type });
+  const item = {
+    "text/plain": asBlob(readable(source), "text/plain"),
+    "text/html": asBlob(withoutBars(source).innerHTML, "text/html"),
+  };
+  await navigator.clipboard.write([new ClipboardItem(item)]);
+}
+
+// Returns a copy of an answer without the bars over its code.
+function withoutBars(source) {
+  const bare = source.cloneNode(true);
+  for (const bar of bare.querySelectorAll("figcaption")) bar.remove();
+  return bare;
+}
+
+// The text of an answer as one would type it: list marks, tabs between a table's cells.
+export function readable(source) {
+  const bare = withoutBars(source);
+  for (const row of bare.querySelectorAll("tr")) {
+    row.textContent = [...row.cells].map((cell) => cell.textContent.trim()).join("\t");
+  }
+  for (const item of bare.querySelectorAll("li")) item.prepend(markOf(item));
+  for (const block of bare.querySelectorAll("p, pre, h1, h2, h3, h4, h5, h6")) block.append("\n");
+  return bare.textContent.replace(/[\t ]*\n\s*\n/g, "\n\n").trim();
+}
+
+function markOf(item) {
+  const list = item.parentElement;
+  if (list.tagName !== "OL") return "- ";
+  return `${(list.start || 1) + [...list.children].indexOf(item)}. `;
 }
 
 document.addEventListener("click", (event) => {
@@ -75,6 +109,7 @@ document.addEventListener("click", (event) => {
 const SHORTCUTS = {
   "?": () => document.getElementById("shortcuts")?.showModal(),
   "/": () => document.querySelector("#prompt, [type=search]")?.focus(),
+  s: () => document.querySelector('[data-opens="search"]')?.click(),
   1: () => document.querySelector('.rail a[href="/chat"]')?.click(),
   2: () => document.querySelector('.rail a[href="/memory"]')?.click(),
   3: () => document.querySelector('.rail a[href="/usage"]')?.click(),
@@ -87,8 +122,26 @@ document.addEventListener("keydown", (event) => {
   SHORTCUTS[event.key]();
 });
 
-// Forms of one step: what was submitted is cleared when the server says so.
-new MutationObserver(obeySignals).observe(root, {
+// The connection's line comes and goes by React; that it is back is told for a moment.
+const REGAINED_MS = 4000;
+let wasLost = false;
+function obeyConnection() {
+  const isLost = document.querySelector(".connection:not(#regained)") !== null;
+  const regained = document.getElementById("regained");
+  if (wasLost && !isLost && regained) {
+    regained.hidden = false;
+    document.dispatchEvent(new Event("regained"));
+    setTimeout(() => { regained.hidden = true; }, REGAINED_MS);
+  }
+  wasLost = isLost;
+}
+
+function look() {
+  obeySignals();
+  obeyConnection();
+}
+
+new MutationObserver(look).observe(root, {
   subtree: true, childList: true, attributes: true, attributeFilter: ["data-theme", "data-language"],
 });
 showFormOutcome();

@@ -54,14 +54,46 @@ HOSTILE = """\
 <script>document.title = "pwned"</script>
 ```
 """
+CODE = "for price in prices:\n    total = total + price  # of the weekend\n"
 PARAGRAPH = (
     "The quick method keeps **one** small piece of text live and freezes the rest, so that each "
     "update touches only the tail and nothing else.\n\n"
 )
 
 
+CALLS = (
+    {
+        "kind": "chat",
+        "model": "demo-chat",
+        "prompt_tokens": 1834,
+        "completion_tokens": 31,
+        "cost_nano_usd": 627_700,
+        "total_ms": 900,
+    },
+    {
+        "kind": "embedding",
+        "model": "demo-embedding",
+        "prompt_tokens": 41,
+        "cost_nano_usd": 820,
+        "total_ms": 120,
+    },
+    {
+        "kind": "chat",
+        "model": "demo-chat",
+        "prompt_tokens": 1902,
+        "completion_tokens": 212,
+        "cost_nano_usd": 1_100_600,
+        "total_ms": 2300,
+    },
+)
+
+
 def script_for(text: str) -> list[RunEvent | Exception]:
-    """What the agent does about a message: `fail`, `hostile`, `long <words>`, or a short answer."""
+    """What the agent does about a message.
+
+    `fail`, `hostile`, `long <words>` in paragraphs, `code <words>` in one block, else a short
+    answer after a step that edits the memory.
+    """
     asked = text.split()
     if asked[:1] == ["fail"]:
         return [TextPiece("I began"), UpstreamFailed("The model failed.", code="model_failed")]
@@ -71,10 +103,17 @@ def script_for(text: str) -> list[RunEvent | Exception]:
         words = PARAGRAPH.split(" ")
         count = int(asked[1])
         return [TextPiece(words[n % len(words)] + " ") for n in range(count)]
+    if asked[:1] == ["code"]:
+        lines = [TextPiece(word) for word in CODE.split(" ")]
+        return [TextPiece("```python\n"), *(lines * int(asked[1]))[: int(asked[1])]]
     return [
-        StepChanged("memory_edit", "human", "started"),
-        StepChanged("memory_edit", "human", "done"),
+        StepChanged("model_call", "demo-chat", "started"),
+        StepChanged("model_call", "demo-chat", "done"),
+        StepChanged("memory_edit", "memory_insert", "started"),
+        StepChanged("memory_edit", "memory_insert", "done"),
+        StepChanged("model_call", "demo-chat", "started"),
         *_pieces(SHORT),
+        StepChanged("model_call", "demo-chat", "done"),
     ]
 
 
@@ -102,7 +141,7 @@ class PacedRuntime(FakeRuntime):
 
 
 async def book_calls(ctx: AppContext, agent_id: AgentId) -> None:
-    """Put an embedding and a reply into the ledger, as the proxy would."""
+    """Put the calls of a short answer into the ledger, as the proxy would."""
     async with reading(ctx.engine) as session:
         query = select(Agent).where(col(Agent.agent_id) == agent_id)
         account_id = AccountId((await session.exec(query)).one().account_id)
@@ -118,27 +157,8 @@ async def book_calls(ctx: AppContext, agent_id: AgentId) -> None:
         "lease_until_ms": 0,
     }
     async with transaction(ctx.engine) as session:
-        session.add(
-            ModelCall(
-                kind="embedding",
-                model="demo-embedding",
-                prompt_tokens=41,
-                cost_nano_usd=820,
-                total_ms=120,
-                **shared,
-            )
-        )
-        session.add(
-            ModelCall(
-                kind="chat",
-                model="demo-chat",
-                prompt_tokens=1834,
-                completion_tokens=212,
-                cost_nano_usd=1_080_200,
-                total_ms=2300,
-                **shared,
-            )
-        )
+        for call in CALLS:
+            session.add(ModelCall(**call, **shared))
 
 
 @contextlib.asynccontextmanager

@@ -44,7 +44,7 @@ async def search(
 
     Punctuation and operators are no syntax here: no query fails, one without words finds nothing.
     """
-    stems = [_stem(word) for word in _words(query)]
+    stems = stems_of(query)
     if not stems:
         return []
     matches = (
@@ -63,11 +63,20 @@ async def search(
     return [Found(message, snippet(message.content, stems)) for message in messages]
 
 
+def stems_of(query: str) -> list[str]:
+    """Return what the words of the query begin with, in small letters."""
+    return [_stem(word) for word in _words(query)]
+
+
 def snippet(content: str, stems: Sequence[str]) -> str:
     """Return the part of the content around its first matching word."""
     folded = content.lower()
     places = [place for stem in stems if (place := folded.find(stem)) >= 0]
-    start = max(0, min(places, default=0) - SNIPPET_CHARACTERS // 3)
+    place = min(places, default=0)
+    start = max(0, place - SNIPPET_CHARACTERS // 3)
+    if start:
+        # From the beginning of a word, where one begins before the match.
+        start = content.find(" ", start, place) + 1 or start
     part = " ".join(content[start : start + SNIPPET_CHARACTERS].split())
     is_cut = start + SNIPPET_CHARACTERS < len(content)
     return f"{'…' if start else ''}{part}{'…' if is_cut else ''}"

@@ -6,6 +6,7 @@ import reflex as rx
 
 from chat_platform.pages.admin import admin_page
 from chat_platform.pages.chat import chat_page
+from chat_platform.pages.crash import guarded
 from chat_platform.pages.language import _
 from chat_platform.pages.memory import memory_page
 from chat_platform.pages.missing import missing_page
@@ -55,5 +56,8 @@ def add_pages(app: rx.App) -> None:
 
 def _add(app: rx.App, route: str, body: Any, title: str, on_load: list[Any] | None = None) -> None:
     app.add_page(
-        body, route=route, title=f"{title} · {_('AI Chat Platform')}", on_load=on_load or []
+        guarded(body),
+        route=route,
+        title=f"{title} · {_('AI Chat Platform')}",
+        on_load=on_load or [],
     )

@@ -3,10 +3,10 @@
 import reflex as rx
 
 from chat_platform.pages.composer import composer
-from chat_platform.pages.elements import native_link
+from chat_platform.pages.elements import hidden_label, native_link
+from chat_platform.pages.history import history, older
 from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
-from chat_platform.pages.message import message_row
 from chat_platform.pages.search import search_dialog
 from chat_platform.pages.shell import shell
 from chat_platform.state.chat import ChatState
@@ -20,8 +20,8 @@ def chat_page() -> rx.Component:
         _tools(),
         rx.el.div(
             rx.el.div(
-                _older(),
-                _history(),
+                older(),
+                history(),
                 _live(),
                 _empty(),
                 class_name="column",
@@ -32,18 +32,11 @@ def chat_page() -> rx.Component:
             role="region",
             class_name="log",
         ),
-        rx.cond(
-            ChatState.is_window,
-            rx.el.button(
-                icon("down"),
-                _("Back to the newest messages"),
-                type="button",
-                class_name="to-newest",
-                on_click=ChatState.show_newest,
-            ),
-        ),
+        _to_the_end(),
         composer(),
         search_dialog(),
+        # conversation.js tells screen readers of a finished answer here, once.
+        rx.el.div(id="announcer", role="status", class_name="sr-only"),
         rx.el.button(id="check", type="button", hidden=True, on_click=ChatState.check),
         main_class="chat",
     )
@@ -69,34 +62,31 @@ def _tools() -> rx.Component:
     )
 
 
-def _older() -> rx.Component:
+def _to_the_end() -> rx.Component:
+    """The way back to the end: from a part of the past, or from further up."""
     return rx.cond(
-        ChatState.older_before != "",
+        ChatState.is_window,
         rx.el.button(
-            _("Show older messages"),
-            id="older",
+            icon("down"),
+            _("Back to the newest messages"),
             type="button",
-            class_name="quiet",
-            on_click=ChatState.show_older,
+            class_name="to-newest",
+            on_click=ChatState.show_newest,
         ),
-    )
-
-
-def _history() -> rx.Component:
-    """Older messages come in silently; what is new is announced."""
-    return rx.fragment(
-        rx.el.ol(rx.foreach(ChatState.older, message_row), class_name="messages"),
-        rx.el.div(
-            rx.el.ol(rx.foreach(ChatState.recent, message_row), class_name="messages"),
-            role="log",
-            aria_label=_("Conversation"),
-            custom_attrs={"data-loaded": rx.cond(ChatState.is_loaded, "true", "false")},
+        rx.el.button(
+            icon("down"),
+            hidden_label(_("Back to the newest messages")),
+            id="to-end",
+            type="button",
+            hidden=True,
+            class_name="to-newest is-round",
+            title=_("Back to the newest messages"),
         ),
     )
 
 
 def _live() -> rx.Component:
-    """The arriving reply. Not a live region: the finished answer is announced, once, by the log."""
+    """The arriving reply. Not a live region: the finished answer is announced, once."""
     return rx.cond(
         LiveState.is_replying & ~ChatState.is_window,
         rx.el.article(
@@ -108,7 +98,7 @@ def _live() -> rx.Component:
             ),
             _doing(),
             class_name="message by-agent is-live",
-            custom_attrs={"data-testid": "live", "aria-live": "off", "aria-busy": "true"},
+            custom_attrs={"data-testid": "live"},
         ),
     )
 

@@ -30,13 +30,15 @@ def composer() -> rx.Component:
                 LiveState.is_replying,
                 rx.el.button(
                     icon("stop"),
-                    rx.cond(LiveState.is_stopping, _("Stopping"), _("Stop")),
+                    rx.el.span(rx.cond(LiveState.is_stopping, _("Stopping"), _("Stop"))),
                     type="button",
                     class_name="stop",
                     disabled=LiveState.is_stopping,
                     on_click=ChatState.stop,
                 ),
-                rx.el.button(icon("send"), _("Send"), type="submit", class_name="primary"),
+                rx.el.button(
+                    icon("send"), rx.el.span(_("Send")), type="submit", class_name="primary"
+                ),
             ),
             class_name="composer-box",
         ),
@@ -45,7 +47,10 @@ def composer() -> rx.Component:
             role="status",
             class_name="field-error",
             custom_attrs={
-                "data-words": _("{count} characters too many: 20,000 is the most.", count="{count}")
+                "data-too-long": _(
+                    "{count} characters too many: 20,000 is the most.", count="{count}"
+                ),
+                "data-offline": _("Not connected. Your text stays here until you can send it."),
             },
         ),
         id="composer",
@@ -56,6 +61,7 @@ def composer() -> rx.Component:
             "data-refused": ChatState.refused_nonce,
             "data-replying": rx.cond(LiveState.is_replying, "true", "false"),
             "data-account": ChatState.account_id,
+            "data-begun": _("Your agent is answering"),
             "data-arrived": _("Answer arrived"),
         },
     )

@@ -13,7 +13,7 @@ from chat_platform.state.receipt import ReceiptState
 def message_row(row: Item) -> rx.Component:
     """Show a row of `ChatState`, and the open receipt under it."""
     return rx.el.li(
-        rx.cond(row["day"] != "", rx.el.h2(row["day"], class_name="day")),
+        rx.cond(row["starts_day"], rx.el.h2(row["day"], class_name="day")),
         rx.cond(
             row["role"] == "user",
             _question(
@@ -22,6 +22,8 @@ def message_row(row: Item) -> rx.Component:
                 text=row["text"],
                 problem=row["problem"],
                 turn=row["turn_id"],
+                receipt=row["receipt"],
+                stopped=row["is_stopped"],
             ),
             _answer(
                 body_id="text-" + row["id"].to(str),
@@ -51,13 +53,17 @@ def _question(
     text: rx.Var[str],
     problem: rx.Var[str],
     turn: rx.Var[str],
+    receipt: rx.Var[str],
+    stopped: rx.Var[bool],
 ) -> rx.Component:
     return rx.el.article(
         rx.el.h3(_("You"), class_name="sr-only"),
         rx.el.p(text, id=body_id, class_name="question"),
+        rx.cond(stopped, rx.el.p(_("Stopped before an answer came."), class_name="aside")),
         _problem(problem, turn),
         rx.el.footer(
             rx.el.time(time),
+            _receipt_button(receipt, turn),
             rx.el.button(
                 icon("edit"),
                 _("Edit and send again"),
@@ -88,17 +94,7 @@ def _answer(
         _problem(problem, turn),
         rx.el.footer(
             rx.el.time(time),
-            rx.cond(
-                receipt != "",
-                rx.el.button(
-                    receipt,
-                    type="button",
-                    class_name="quiet number",
-                    title=_("Open the receipt"),
-                    on_click=ReceiptState.toggle(turn),
-                    custom_attrs={"data-testid": "receipt"},
-                ),
-            ),
+            _receipt_button(receipt, turn),
             rx.el.button(
                 icon("copy"),
                 _("Copy"),
@@ -108,6 +104,20 @@ def _answer(
             ),
         ),
         class_name="message by-agent",
+    )
+
+
+def _receipt_button(receipt: rx.Var[str], turn: rx.Var[str]) -> rx.Component:
+    return rx.cond(
+        receipt != "",
+        rx.el.button(
+            receipt,
+            type="button",
+            class_name="quiet number",
+            title=_("Open the receipt"),
+            on_click=ReceiptState.toggle(turn),
+            custom_attrs={"data-testid": "receipt"},
+        ),
     )
 
 

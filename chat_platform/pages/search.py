@@ -45,7 +45,7 @@ def _result(result: Item) -> rx.Component:
     return rx.el.li(
         rx.el.button(
             rx.el.small(result["who"], " · ", result["when"]),
-            rx.el.span(result["snippet"]),
+            rx.el.span(result["before"], rx.el.mark(result["match"]), result["after"]),
             type="button",
             class_name="result",
             on_click=SearchState.open_result(result["id"]),

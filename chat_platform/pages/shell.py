@@ -72,6 +72,8 @@ def _connection() -> rx.Component:
             has_connection_errors,
             rx.el.p(_("Connection lost. Trying again; nothing is lost."), class_name="connection"),
         ),
+        # page.js shows it for a moment when the line above goes away.
+        rx.el.p(_("Connected again."), id="regained", hidden=True, class_name="connection is-good"),
         role="status",
     )
 
@@ -109,9 +111,11 @@ def _shortcuts() -> rx.Component:
     keys = [
         ("?", _("Show this list")),
         ("/", _("Go to the message field, or to the search field")),
+        ("s", _("Search the conversation")),
         ("1 – 4", _("Go to Chat, Memory, Usage, Settings")),
         ("Enter", _("Send the message")),
         ("Shift + Enter", _("New line in the message")),
+        ("↑", _("In an empty message field: edit the last message")),
         ("Esc", _("Close a dialog")),
     ]
     return rx.el.dialog(

@@ -4,6 +4,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import reflex as rx
+import structlog
 
 from chat_platform.context import app_context
 from chat_platform.errors import NotSignedIn
@@ -12,6 +13,10 @@ from chat_platform.sign_in import Caller, caller_from_cookie
 from chat_platform.web.i18n import LANGUAGES, Words, words_in
 from chat_platform.web.problem_words import problem_words
 from chat_platform.web.visitor import language_of_visitor, zone_of_visitor
+
+log = structlog.get_logger()
+
+MAX_CRASH_CHARACTERS = 1000
 
 
 class AccountState(rx.State):
@@ -53,6 +58,12 @@ class AccountState(rx.State):
     def show_problem(self, code: str, message: str) -> None:
         """Tell of a failure; `message` is shown where the code is unknown."""
         self._tell(problem_words(self._words(), code, message), "problem")
+
+    @rx.event
+    async def report_crash(self, error: str) -> None:
+        """Log that a page broke in the browser, for whoever runs the platform."""
+        await self._account()
+        log.warning("page.crashed", error=error[:MAX_CRASH_CHARACTERS])
 
     async def _find_caller(self) -> Caller | None:
         return await caller_from_cookie(app_context(), self.router.headers.cookie)

@@ -1,5 +1,6 @@
 """The conversation as this tab shows it. What arrives right now is kept in `state/live.py`."""
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import reflex as rx
@@ -11,18 +12,30 @@ from chat_platform.models import Account
 from chat_platform.state.account import AccountState
 from chat_platform.state.live import LiveState, end_follower, flushes
 from chat_platform.state.live_reply import LiveReply
-from chat_platform.state.rows import Row, RowReader, Rows, with_days
+from chat_platform.state.pieces import (
+    NOTHING,
+    Mark,
+    Piece,
+    end_piece,
+    marks_of,
+    newer_piece,
+    older_piece,
+)
+from chat_platform.state.rows import RowReader, Rows
+from chat_platform.state.watching import Tab, news_of, renew
 from chat_platform.turns import turns
 from chat_platform.turns.lookup import question_id_of, question_of
 from chat_platform.web.problem_words import problem_words
 
 
 class ChatState(AccountState):
-    """`older` grows by scrolling and is rarely sent; `recent` grows by talking."""
+    """Holds the last pieces that were sent; all messages together are in the browser alone."""
 
-    older: list[Row] = []
-    recent: list[Row] = []
-    older_before: str = ""
+    end: Piece = NOTHING
+    older: Piece = NOTHING
+    newest: Piece = NOTHING
+    _known: list[Mark] = []
+    """The newest rows that the page has."""
     is_loaded: bool = False
     is_empty: bool = False
     is_window: bool = False
@@ -41,27 +54,41 @@ class ChatState(AccountState):
         if turn_id := asked.get("turn", ""):
             wanted = await question_id_of(reader.ctx, reader.account_id, turn_id) or ""
         await self._show(reader, wanted)
-        return ChatState.follow
+        return [ChatState.follow, *self._watching(reader)]
 
     @rx.event
     async def check(self) -> Any:
-        """Look for what another tab or device wrote; the page asks now and then."""
+        """Go on waiting for what other tabs write, and look for what was missed.
+
+        The page calls this now and then: it is also its sign of life.
+        """
         reader = self._reader(await self._account())
+        watching = self._watching(reader)
         if self.is_window:
-            return None
+            return watching
         self._take(await reader.newest())
-        return ChatState.follow
+        return [ChatState.follow, *watching]
+
+    @rx.event(background=True)
+    async def watch(self) -> AsyncGenerator[Any, None]:
+        """Show each turn that another tab or device begins, as long as this tab is there."""
+        async with self:
+            reader = self._reader(await self._account())
+            tab = self._tab(reader)
+        async for _ in news_of(reader.ctx, tab):
+            newest = await reader.newest()
+            async with self:
+                if (await self._account()).id != reader.account_id:
+                    return
+                if not self.is_window:
+                    self._take(newest)
+            yield ChatState.follow
 
     @rx.event
-    async def show_older(self) -> None:
+    async def show_older(self, before: str) -> None:
+        """Send the page of messages before one that the page has."""
         reader = self._reader(await self._account())
-        if not self.older_before:
-            return
-        page = await reader.before(self.older_before)
-        if not self.older:
-            self.recent = with_days(self.recent, after=page.rows[-1])
-        self.older = [*page.rows, *with_days(self.older, after=page.rows[-1])]
-        self.older_before = page.older_before
+        self.older = older_piece(await reader.before(before), before)
 
     @rx.event
     async def show_message(self, message_id: str) -> None:
@@ -150,25 +177,26 @@ class ChatState(AccountState):
     def _reader(self, account: Account) -> RowReader:
         return RowReader(app_context(), AccountId(account.id), self._words(), self._zone())
 
+    def _watching(self, reader: RowReader) -> list[Any]:
+        return [ChatState.watch] if renew(self._tab(reader)) else []
+
+    def _tab(self, reader: RowReader) -> Tab:
+        return self.router.session.client_token, reader.account_id
+
     async def _show(self, reader: RowReader, message_id: str) -> None:
         page = await (reader.around(message_id) if message_id else reader.newest())
-        self.older, self.recent = [], page.rows
-        self.older_before = page.older_before
         self.is_window = bool(message_id)
+        self.end = end_piece(page, is_window=self.is_window)
+        self._known = marks_of(page)
         self.marked_id = message_id
         self.is_loaded, self.is_empty = True, not page.rows
 
     def _take(self, newest: Rows) -> None:
-        """Show the newest rows; where they join what is shown already, keep that."""
+        """Send what the page lacks of the newest rows."""
         self.is_empty = not newest.rows
-        known = [row["id"] for row in self.recent]
-        first = newest.rows[0]["id"] if newest.rows else ""
-        if first not in known:
-            self.older, self.recent = [], newest.rows
-            self.older_before = newest.older_before
-            return
-        if moved := self.recent[: known.index(first)]:
-            self.older = [*self.older, *moved]
-        recent = with_days(newest.rows, after=self.older[-1] if self.older else None)
-        if recent != self.recent:
-            self.recent = recent
+        piece = newer_piece(newest, self._known)
+        self._known = marks_of(newest)
+        if piece and piece["joins"]:
+            self.newest = piece
+        elif piece:
+            self.end = piece

@@ -8,8 +8,6 @@ from chat_platform.state.account import AccountState
 from chat_platform.state.live_reply import LiveReply
 from chat_platform.turn_events import TurnEvent
 
-FLUSH_SECONDS = 1 / 25
-
 _followed: set[int] = set()
 """Followers that run in this process: a number that is not here belongs to a process that ended."""
 
@@ -58,13 +56,14 @@ def end_follower(number: int) -> None:
 async def flushes(events: AsyncIterator[TurnEvent], reply: LiveReply) -> AsyncIterator[None]:
     """Apply the events as they come, and yield when there is something new to show.
 
-    Yields at most every FLUSH_SECONDS, and after the last event. Raises what the events raise.
+    Yields at most after each pause of the reply, and after the last event. Raises what the events
+    raise.
     """
     applied = asyncio.create_task(_apply_all(events, reply))
     shown = 0
     try:
         while not applied.done():
-            await asyncio.wait({applied}, timeout=FLUSH_SECONDS)
+            await asyncio.wait({applied}, timeout=reply.pause_seconds)
             if reply.applied != shown:
                 shown = reply.applied
                 yield

@@ -7,6 +7,9 @@ from chat_platform.web.i18n import Words
 from chat_platform.web.markdown_html import split_frozen, to_html
 
 MAX_STEPS_SHOWN = 40
+MIN_PAUSE_SECONDS = 1 / 25
+MAX_CHARACTERS_A_SECOND = 60_000
+"""Of the tail, which is sent whole each time: a long table or code block is sent less often."""
 
 
 @dataclass
@@ -20,6 +23,7 @@ class LiveReply:
     applied: int = 0
     """How many events it has seen."""
     _tail: str = ""
+    _tail_characters: int = 0
 
     def apply(self, event: TurnEvent) -> None:
         if event.type == "message.delta":
@@ -30,7 +34,14 @@ class LiveReply:
 
     @property
     def tail(self) -> str:
-        return to_html(self._tail, self.say.language) if self._tail else ""
+        html = to_html(self._tail, self.say.language) if self._tail else ""
+        self._tail_characters = len(html)
+        return html
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long to wait before the tail is shown again."""
+        return max(MIN_PAUSE_SECONDS, self._tail_characters / MAX_CHARACTERS_A_SECOND)
 
     def _add_text(self, text: str) -> None:
         self._tail += text

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from chat_platform.billing.receipts import TurnTotal, totals_of
 from chat_platform.context import AppContext
-from chat_platform.history.pages import history_page, page_around
+from chat_platform.history.pages import HistoryPage, history_page, page_around
 from chat_platform.ids import AccountId, MessageId
 from chat_platform.models import Message
 from chat_platform.web.i18n import Words, at_ms
@@ -27,7 +27,7 @@ class Row(TypedDict):
     time: str
     date: str
     day: str
-    """The day in words, over the first message of each day."""
+    """The day in words; messages.js shows it over the first message of each day."""
     turn_id: str
     receipt: str
     """The cost in one line, under answers."""
@@ -38,19 +38,10 @@ class Row(TypedDict):
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows from oldest to newest, and where the older ones go on."""
+    """Rows from oldest to newest, and whether there are older ones."""
 
     rows: list[Row]
-    older_before: str
-
-
-def with_days(rows: list[Row], *, after: Row | None = None) -> list[Row]:
-    """Keep the day in words only where a day begins; `after` is the row before the first."""
-    dates = [after["date"] if after else "", *(row["date"] for row in rows)]
-    return [
-        row if date != row["date"] else Row(**{**row, "day": ""})
-        for row, date in zip(rows, dates, strict=False)
-    ]
+    has_older: bool
 
 
 @dataclass(frozen=True)
@@ -63,29 +54,31 @@ class RowReader:
     zone: ZoneInfo
 
     async def newest(self) -> Rows:
-        page = await history_page(self.ctx, self.account_id, limit=PAGE_MESSAGES)
-        return Rows(await self._rows(page.messages), page.next_before or "")
+        return await self._shown(await history_page(self.ctx, self.account_id, limit=PAGE_MESSAGES))
 
     async def before(self, message_id: str) -> Rows:
-        page = await history_page(
-            self.ctx, self.account_id, limit=PAGE_MESSAGES, before=MessageId(message_id)
+        """Return the page before the message. Raises Invalid for a message that isn't theirs."""
+        return await self._shown(
+            await history_page(
+                self.ctx, self.account_id, limit=PAGE_MESSAGES, before=MessageId(message_id)
+            )
         )
-        return Rows(await self._rows(page.messages), page.next_before or "")
 
     async def around(self, message_id: str) -> Rows:
-        page = await page_around(
-            self.ctx, self.account_id, MessageId(message_id), limit=PAGE_MESSAGES
+        return await self._shown(
+            await page_around(self.ctx, self.account_id, MessageId(message_id), limit=PAGE_MESSAGES)
         )
-        return Rows(await self._rows(page.messages), page.next_before or "")
+
+    async def _shown(self, page: HistoryPage) -> Rows:
+        return Rows(await self._rows(page.messages), page.next_before is not None)
 
     async def _rows(self, messages: Sequence[Message]) -> list[Row]:
         totals = await totals_of(self.ctx, self.account_id, {m.turn_id for m in messages})
         last_ids = {message.turn_id: message.id for message in messages}
-        rows = [
+        return [
             self._row(m, totals.get(m.turn_id) if last_ids[m.turn_id] == m.id else None)
             for m in messages
         ]
-        return with_days(rows)
 
     def _row(self, message: Message, total: TurnTotal | None) -> Row:
         """`total` is given with the turn's last message: its end is told there."""

@@ -1,11 +1,12 @@
 """Looking for words in the whole conversation."""
 
+import re
 from typing import Any, TypedDict
 
 import reflex as rx
 
 from chat_platform.context import app_context
-from chat_platform.history.search import Found, search
+from chat_platform.history.search import Found, search, stems_of
 from chat_platform.ids import AccountId
 from chat_platform.state.account import AccountState
 from chat_platform.state.chat import ChatState
@@ -18,7 +19,10 @@ class Result(TypedDict):
     id: str
     who: str
     when: str
-    snippet: str
+    before: str
+    match: str
+    """The word that was found, as it is written there."""
+    after: str
 
 
 class SearchState(AccountState):
@@ -31,7 +35,8 @@ class SearchState(AccountState):
         words = str(form.get("words", "")).strip()[:200]
         found = await search(app_context(), AccountId(account.id), query=words, limit=MAX_RESULTS)
         say = self._words()
-        self.results = [self._result(one) for one in found]
+        stems = stems_of(words)
+        self.results = [self._result(one, stems) for one in found]
         self.outcome = say.many("{number} message found", "{number} messages found", len(found))
 
     @rx.event
@@ -40,11 +45,22 @@ class SearchState(AccountState):
         await self._account()
         return ChatState.show_message(message_id)
 
-    def _result(self, found: Found) -> Result:
+    def _result(self, found: Found, stems: list[str]) -> Result:
         say, message = self._words(), found.message
+        before, match, after = parted(found.snippet, stems)
         return Result(
             id=message.id,
             who=say("You") if message.role == "user" else say("Your agent"),
             when=say.moment(at_ms(message.created_at_ms, self._zone())),
-            snippet=found.snippet,
+            before=before,
+            match=match,
+            after=after,
         )
+
+
+def parted(snippet: str, stems: list[str]) -> tuple[str, str, str]:
+    """Return what is before the first word that was looked for, the word, and the rest."""
+    found = re.search(rf"\b(?:{'|'.join(map(re.escape, stems))})\w*", snippet, re.IGNORECASE)
+    if not stems or found is None:
+        return snippet, "", ""
+    return snippet[: found.start()], found[0], snippet[found.end() :]

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from chat_platform.context import AppContext
 from chat_platform.ids import AgentId, TurnId
+from chat_platform.turn_feed import Topic
 
 log = structlog.get_logger()
 
@@ -32,14 +33,14 @@ async def relayed_turns(ctx: AppContext) -> AsyncIterator[None]:
     redis = Redis.from_url(url)
     listening = asyncio.create_task(_listen(ctx, redis))
 
-    async def tell(turn_id: TurnId, stop_agent: AgentId | None) -> None:
-        news = {"from": ctx.process_id, "turn_id": turn_id, "stop_agent": stop_agent}
+    async def tell(topic: Topic, stop_agent: AgentId | None) -> None:
+        news = {"from": ctx.process_id, "turn_id": topic, "stop_agent": stop_agent}
         # A turn never waits for a Redis that does not answer: readers look again by themselves.
         try:
             async with asyncio.timeout(_SEND_SECONDS):
                 await redis.publish(_CHANNEL, json.dumps(news))
         except (RedisError, TimeoutError) as error:
-            log.debug("turn.news_not_sent", turn_id=turn_id, error=type(error).__name__)
+            log.debug("turn.news_not_sent", topic=topic, error=type(error).__name__)
 
     ctx.turn_feed.relay = tell
     try:

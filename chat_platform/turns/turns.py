@@ -66,6 +66,7 @@ async def start_turn(
             has_untold=opened.has_untold,
         )
         ctx.running_turns.start(opened.id, lambda stop: run_turn(ctx, to_run, stop))
+        await ctx.turn_feed.tell_of_new_turn(AccountId(account.id))
     return opened.id
 
 

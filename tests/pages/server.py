@@ -21,7 +21,7 @@ class PagesServer:
     """`with PagesServer(folder) as server: ... server.url`"""
 
     def __init__(self, folder: Path, *, pace_seconds: float = 0.01) -> None:
-        self._folder, self._pace_seconds = folder, pace_seconds
+        self.folder, self._pace_seconds = folder, pace_seconds
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -36,7 +36,7 @@ class PagesServer:
 
     def __enter__(self) -> "PagesServer":
         build(ROOT)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.start()
         return self
 
@@ -44,7 +44,7 @@ class PagesServer:
         self.stop()
 
     def start(self) -> None:
-        with (self._folder / "server.log").open("ab") as log:
+        with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "granian", "--interface", "asgi", "--factory"),
@@ -71,7 +71,7 @@ class PagesServer:
     def _environment(self) -> dict[str, str]:
         return os.environ | {
             "PORT": str(self._port),
-            "DATA_DIR": str(self._folder),
+            "DATA_DIR": str(self.folder),
             "LETTA_BASE_URL": NOWHERE,
             "LITELLM_BASE_URL": NOWHERE,
             "LITELLM_HAS_DATABASE": "false",
@@ -89,4 +89,4 @@ class PagesServer:
                 return
             except OSError:
                 time.sleep(0.1)
-        raise RuntimeError((self._folder / "server.log").read_text()[-3000:])
+        raise RuntimeError((self.folder / "server.log").read_text()[-3000:])

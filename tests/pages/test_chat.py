@@ -39,7 +39,9 @@ def test_the_receipt_lists_every_call_and_adds_up(ada: Visitor):
     answer.get_by_test_id("receipt").click()
 
     receipt = ada.page.get_by_role("region", name="Receipt")
-    expect(receipt.locator("li")).to_have_count(2)
+    expect(receipt.locator("li")).to_have_count(3)
+    expect(receipt.locator("li").first).to_contain_text("Remembering")
+    expect(receipt.locator("li").last).to_contain_text("Reply")
     costs = [_dollars(text) for text in receipt.locator("[data-cost]").all_inner_texts()]
     assert sum(costs) == _dollars(receipt.locator("[data-total]").inner_text())
 

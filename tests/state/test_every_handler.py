@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import reflex as rx
 from reflex.event import EventHandler, EventSpec
-from reflex.istate.data import RouterData
 from sqlalchemy import text, update
 from sqlmodel import SQLModel, col
 
@@ -25,6 +24,7 @@ from chat_platform.models import Account, SignIn
 from chat_platform.sign_in import COOKIE
 from chat_platform.state.account import AccountState
 from tests.people import Person
+from tests.state.tab import OpenTab, Tab
 
 OF_THE_TAB_ALONE = {"dismiss_notice", "show_problem", "setvar"}
 """They show or hide what this tab holds already."""
@@ -60,34 +60,10 @@ HANDLERS = [
 GUARDED = [handler for handler in HANDLERS if str(handler) not in ALSO_OF_THE_TAB]
 
 
-class Tab:
-    """A state as a browser's event meets it; background handlers lock it with `async with`."""
-
-    def __init__(self, state: Any) -> None:
-        self.__dict__["state"] = state
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.state, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.state, name, value)
-
-    async def __aenter__(self) -> "Tab":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
-
-
-def tab_of(handler: Handler, cookie: str) -> Tab:
-    root = rx.State(_reflex_internal_init=True)  # pyright: ignore[reportCallIssue]
-    root.router = RouterData.from_router_data({"headers": {"cookie": cookie}})
-    return Tab(root.get_substate(handler.state.get_full_name().split(".")))
-
-
 async def call(handler: Handler, cookie: str) -> Any:
     """Send the event; return what its first answer was."""
-    outcome = handler.handler.fn(tab_of(handler, cookie), *handler.arguments())
+    state = OpenTab(cookie).of(handler.state)
+    outcome = handler.handler.fn(Tab(state), *handler.arguments())
     if inspect.isasyncgen(outcome):
         return await anext(outcome)
     return await outcome if inspect.isawaitable(outcome) else outcome

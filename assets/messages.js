@@ -1,0 +1,50 @@
+// The messages that the chat page shows, put together from the pieces that the server sends: the
+// end of the conversation (or a window of the past), pages of older messages, what was said since.
+// Only a new piece crosses the socket; what was sent before is kept here.
+
+let shown = { rows: [], first: "", hasOlder: false };
+const taken = {};
+
+// Hand over each new piece once, whichever component renders first. A piece that does not join
+// what is shown is dropped: the server sends the whole end again after a lost connection.
+export function useMessages(end, older, newest) {
+  take("end", end, putEnd);
+  take("older", older, putOlder);
+  take("newest", newest, putNewest);
+  return shown;
+}
+
+function take(name, piece, put) {
+  if (!piece?.stamp || taken[name] === piece.stamp) return;
+  taken[name] = piece.stamp;
+  put(piece);
+}
+
+function putEnd({ rows, has_older: hasOlder, is_window: isWindow }) {
+  const joint = isWindow ? -1 : indexOf(rows[0]?.id);
+  if (joint > 0) show([...shown.rows.slice(0, joint), ...rows], shown.hasOlder);
+  else show(rows, hasOlder);
+}
+
+function putOlder({ rows, has_older: hasOlder, joins }) {
+  if (joins && shown.first === joins) show([...rows, ...shown.rows], hasOlder);
+}
+
+function putNewest({ rows, joins }) {
+  const joint = indexOf(joins);
+  if (joint >= 0) show([...shown.rows.slice(0, joint + 1), ...rows], shown.hasOlder);
+}
+
+function indexOf(id) {
+  return id ? shown.rows.findLastIndex((row) => row.id === id) : -1;
+}
+
+function show(rows, hasOlder) {
+  shown = { rows: rows.map(withDay), first: rows[0]?.id ?? "", hasOlder };
+}
+
+// The day in words stands over its first message.
+function withDay(row, index, rows) {
+  const startsDay = row.date !== rows[index - 1]?.date;
+  return row.starts_day === startsDay ? row : { ...row, starts_day: startsDay };
+}
