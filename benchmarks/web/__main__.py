@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 from benchmarks.web import measure, peers
 from benchmarks.web.measure import Cold, Stream
 from benchmarks.web.peers import ROOT, Peer
-from tests.e2e.install_browser import chromium
+from tests.install_tools import chromium
 from tests.pages.visitor import LAUNCH
 
 RESULTS = ROOT / "benchmarks" / "results"
