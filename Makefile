@@ -73,7 +73,7 @@ bench-proxy: .venv/.dev ## Measure the LLM proxy beside nginx, LiteLLM and Portk
 	@$(BIN)/python -m benchmarks.proxy
 
 .PHONY: bench-web
-bench-web: .venv/.dev browser ## Measure the chat page in Chromium beside Chainlit
+bench-web: tools ## Measure the chat page in Chromium beside Chainlit
 	@$(BIN)/python -m benchmarks.web
 
 .PHONY: requirements
