@@ -27,14 +27,25 @@ _ALEMBIC = Path(__file__).resolve().parent.parent / "alembic"
 _STOP = object()
 
 
-def open_engine(url: str) -> AsyncEngine:
+CONNECTIONS = 20
+_KEPT_CONNECTIONS = 10
+
+
+def open_engine(url: str, *, connections: int = CONNECTIONS) -> AsyncEngine:
+    """Return an engine that opens so many connections at most: on Postgres, idle ones stay."""
     if make_url(url).get_backend_name() == "sqlite":
         engine = create_async_engine(url)
         _set_up_sqlite(engine.sync_engine)
         return engine
-    # prepare_threshold=None: Supabase's transaction pooler knows no prepared statements.
+    kept = min(connections, _KEPT_CONNECTIONS)
+    # prepare_threshold=None: a transaction pooler gives each transaction another connection, which
+    # knows none of the statements that were prepared on the last one.
     return create_async_engine(
-        url, pool_pre_ping=True, pool_size=10, connect_args={"prepare_threshold": None}
+        url,
+        pool_pre_ping=True,
+        pool_size=kept,
+        max_overflow=connections - kept,
+        connect_args={"prepare_threshold": None},
     )
 
 

@@ -41,6 +41,7 @@ _PLACEHOLDER = re.compile(
     r"change[-_ ]?(me|this|in)|your[-_ ]|default|example|insecure|placeholder", re.I
 )
 """What keys in templates say; a random key says one of them once in millions."""
+_FOR_OTHER_DRIVERS = ("pgbouncer", "connection_limit", "pool_timeout", "supa")
 
 
 class SettingsError(Exception):
@@ -67,6 +68,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535)
     data_dir: Path = Path(".data")
     database_url: SecretStr = SecretStr("")
+    database_connections: int = Field(default=20, ge=2, le=1000)
+    """How many connections one server process may open on Postgres."""
     redis_url: SecretStr = SecretStr("")
     backend_base_url: str = ""
     allowed_origins: str = ""
@@ -176,6 +179,10 @@ class Settings(BaseSettings):
         url = self.database_url.get_secret_value()
         if not url:
             return f"sqlite+aiosqlite:///{self.data_dir.absolute() / 'platform.db'}"
+        # Consoles add these for Prisma and others; libpq refuses what it does not know.
+        for name in _FOR_OTHER_DRIVERS:
+            url = re.sub(rf"(?<=[?&]){name}=[^&]*&?", "", url)
+        url = url.rstrip("?&")
         return re.sub(r"^(postgres|postgresql)(\+\w+)?://", "postgresql+psycopg://", url)
 
     @property

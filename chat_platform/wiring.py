@@ -75,7 +75,8 @@ async def _open_database(
 ) -> tuple[AsyncEngine, GroupWriter]:
     if not settings.database_url.get_secret_value():
         await migrate(settings.database)
-    engine = open_engine(settings.database)
+    # The group writer holds one of its own.
+    engine = open_engine(settings.database, connections=settings.database_connections - 1)
     stack.push_async_callback(engine.dispose)
     writer = GroupWriter(settings.database)
     stack.push_async_callback(writer.close)

@@ -20,6 +20,7 @@ from tests.fakes import FakeGateway, FakeMailer, FakeMemory, FakeRuntime
 from tests.litellm_rig import litellm_rig
 from tests.peers import embedded_peers
 from tests.people import alice, bob, make_person, root
+from tests.pgbouncer import transaction_pooler
 from tests.postgres import migrated_postgres, postgres_server, postgres_url
 from tests.redis_server import own_redis, redis_url
 
@@ -35,6 +36,7 @@ __all__ = [
     "postgres_url",
     "redis_url",
     "root",
+    "transaction_pooler",
 ]
 
 GLOBAL_KEY = "sk-global-key-of-the-tests-0123456789"
@@ -43,7 +45,7 @@ GLOBAL_KEY = "sk-global-key-of-the-tests-0123456789"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--database",
-        choices=("sqlite", "postgres", "both"),
+        choices=("sqlite", "postgres", "both", "pooler"),
         default="sqlite",
         help="the database under every test that opens a context",
     )
@@ -66,7 +68,13 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh, migrated database for this test: SQLite, or Postgres with `--database`."""
+    """A fresh, migrated database for this test: SQLite, or with `--database` Postgres.
+
+    `pooler` is Postgres behind a transaction pooler.
+    """
+    if database_kind == "pooler":
+        pooler = request.getfixturevalue("transaction_pooler")
+        return pooler.before(request.getfixturevalue("postgres_url"))
     if database_kind == "postgres":
         return request.getfixturevalue("postgres_url")
     file = tmp_path / "platform.db"

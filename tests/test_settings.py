@@ -179,6 +179,25 @@ def test_any_postgres_address_gets_our_driver(environment: pytest.MonkeyPatch, s
     assert load_settings().database == "postgresql+psycopg://u:p@db/x"
 
 
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("?pgbouncer=true", ""),
+        ("?pgbouncer=true&connection_limit=1", ""),
+        ("?sslmode=require&pgbouncer=true", "?sslmode=require"),
+        ("?pgbouncer=true&sslmode=require", "?sslmode=require"),
+        ("?sslmode=require", "?sslmode=require"),
+    ],
+)
+def test_what_consoles_add_for_other_drivers_is_left_out(
+    environment: pytest.MonkeyPatch, query: str, kept: str
+):
+    environment.setenv("DATABASE_URL", f"postgresql://u:p@db.pooler.supabase.com:6543/x{query}")
+
+    expected = f"postgresql+psycopg://u:p@db.pooler.supabase.com:6543/x{kept}"
+    assert load_settings().database == expected
+
+
 def test_a_provider_key_replaces_the_demo_model(environment: pytest.MonkeyPatch):
     assert load_settings().is_demo
 

@@ -1,0 +1,101 @@
+"""PgBouncer, as Supabase puts its pooler before Postgres: Debian's, where it is installed."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from chat_platform.launcher.ports import free_port
+from chat_platform.launcher.postgres import Postgres
+
+Mode = Literal["transaction", "session"]
+# Few server connections, so that clients really share them.
+SERVER_CONNECTIONS = 4
+_CONFIG = """
+[databases]
+* = host=127.0.0.1 port={server_port}
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = {users}
+pool_mode = {mode}
+default_pool_size = {server_connections}
+max_client_conn = 500
+query_wait_timeout = 10
+"""
+
+
+@dataclass(frozen=True)
+class PgBouncer:
+    mode: Mode
+    port: int
+    users: Path
+
+    def before(self, url: str) -> str:
+        """Return the same database's address through the pooler."""
+        parts = urlsplit(url)
+        who, _, host = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{who}@{host.rpartition(':')[0]}:{self.port}"))
+
+
+@contextmanager
+def pooling(server: Postgres, mode: Mode, **more_users: str) -> Iterator[PgBouncer]:
+    """Run a pooler before the server; `more_users` are roles with their passwords."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("pgbouncer is not installed (Debian: apt-get install pgbouncer)")
+    folder = Path(tempfile.mkdtemp(prefix="chat-platform-pgbouncer-"))
+    owner = urlsplit(server.url())
+    users = {str(owner.username): str(owner.password), **more_users}
+    bouncer = PgBouncer(mode, free_port(), folder / "users.txt")
+    bouncer.users.write_text("".join(f'"{name}" "{word}"\n' for name, word in users.items()))
+    (folder / "config.ini").write_text(
+        _CONFIG.format(
+            server_port=server.port,
+            port=bouncer.port,
+            users=bouncer.users,
+            mode=mode,
+            server_connections=SERVER_CONNECTIONS,
+        )
+    )
+    command = [program, "-q", str(folder / "config.ini")]
+    if os.geteuid() == 0:
+        # It refuses to run as root.
+        folder.chmod(0o755)
+        command[1:1] = ["-u", "nobody"]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(bouncer.port)
+        yield bouncer
+    finally:
+        running.kill()
+        running.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def transaction_pooler(postgres_server: Postgres) -> Iterator[PgBouncer]:
+    with pooling(postgres_server, "transaction") as bouncer:
+        yield bouncer
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(100):
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("pgbouncer did not start")
