@@ -19,6 +19,9 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from alembic import command
+from chat_platform.group_commit.postgres import PostgresCommits
+from chat_platform.group_commit.sqlite import SqliteCommits
+from chat_platform.group_commit.statements import Planner
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -99,7 +102,10 @@ class _Write:
 
 
 class GroupWriter:
-    """Runs small writes in the order they came, all that wait in one transaction, off the loop.
+    """Runs small writes in the order they came, all that wait in one transaction.
+
+    `write` and `put` run SQLAlchemy in a thread; `commit` runs plans on the event loop, for what
+    is too hot for threads. The two know no order between them.
 
     A write that has returned is committed. It may run again after a rollback (another write of
     its group failed), so it must do nothing but use its connection, and it refuses by its return
@@ -108,6 +114,7 @@ class GroupWriter:
 
     def __init__(self, url: str) -> None:
         self._engine = open_sync_engine(url)
+        self._commits = _open_commits(url)
         self._connection: Connection | None = None
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="group-writer", daemon=True)
@@ -126,8 +133,13 @@ class GroupWriter:
         self._queue.put(_Write(batch, item, loop, result))
         return result
 
+    def commit(self, planner: Planner[Item, T], item: Item) -> asyncio.Future[T]:
+        """Queue an item at once; `planner` gets all that wait, and plans one transaction."""
+        return self._commits.put(planner, item)
+
     async def close(self) -> None:
         """Finish what waits, then stop."""
+        await self._commits.close()
         self._queue.put(_STOP)
         await asyncio.to_thread(self._thread.join)
         self._engine.dispose()
@@ -201,6 +213,14 @@ def _resolve(batch: list[tuple[_Write, Any, Exception | None]]) -> None:
             write.result.set_result(result)
         else:
             write.result.set_exception(error)
+
+
+def _open_commits(url: str) -> SqliteCommits | PostgresCommits:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return SqliteCommits(parsed.database or "")
+    plain = parsed.set(drivername="postgresql")
+    return PostgresCommits(plain.render_as_string(hide_password=False))
 
 
 def open_sync_engine(url: str) -> Engine:

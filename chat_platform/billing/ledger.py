@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, and_, case, func, or_, update
+import structlog
+from sqlalchemy import ColumnElement, and_, case, func, or_
 from sqlmodel import col, select
 
 from chat_platform.billing.ledger_rows import (
@@ -19,6 +20,7 @@ from chat_platform.billing.ledger_rows import (
     Intent,
     Opened,
     Refused,
+    Renewal,
     Settlement,
     Tokens,
 )
@@ -31,12 +33,15 @@ from chat_platform.models import ModelCall, Turn
 from chat_platform.settings import Settings
 
 RENEW_SECONDS = 10
+SETTLE_AGAIN_SECONDS = 1
 CANCEL_POLL_SECONDS = 0.5
 ALONE_WAIT_SECONDS = 30
 """How long a call waits for its turn when the budget only allows one at a time."""
 
 _ALONE_POLL_SECONDS = 0.1
 _CLOSED_POLL_SECONDS = 0.05
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ async def open_call(ctx: AppContext, intent: Intent) -> Opened | Refused:
 
 
 async def _commit_intent(ctx: AppContext, intent: Intent) -> Opened | Refused:
-    committing = ctx.writer.put(book, intent)
+    committing = ctx.writer.commit(book, intent)
     try:
         opened = await asyncio.shield(committing)
     except asyncio.CancelledError:
@@ -113,9 +118,22 @@ def _close_unsent(
 def settle_call(ctx: AppContext, settlement: Settlement) -> asyncio.Future[Opened | Refused | bool]:
     """Queue the settlement at once, before any later intent; the future ends when it is committed.
 
-    Not a coroutine: a caller that is cancelled right after this has still settled.
+    Not a coroutine: a caller that is cancelled right after this has still settled. A database that
+    can't take it now is asked again until it can.
     """
-    return ctx.writer.put(book, settlement)
+    written = ctx.writer.commit(book, settlement)
+    written.add_done_callback(lambda done: _settle_again_if_failed(ctx, settlement, done))
+    return written
+
+
+def _settle_again_if_failed(
+    ctx: AppContext, settlement: Settlement, written: asyncio.Future[Opened | Refused | bool]
+) -> None:
+    if written.cancelled() or not (error := written.exception()):
+        return
+    log.error("ledger.settle_failed", call_id=settlement.call_id, exc_info=error)
+    # Meanwhile nobody renews its lease: should this process die first, others explain the row.
+    asyncio.get_running_loop().call_later(SETTLE_AGAIN_SECONDS, settle_call, ctx, settlement)
 
 
 async def calls_of_turn(ctx: AppContext, turn_id: TurnId) -> list[ModelCall]:
@@ -181,11 +199,8 @@ async def abort_cancelled(ctx: AppContext) -> int:
 
 
 async def renew_leases(ctx: AppContext) -> None:
-    """Say that this process's open calls are alive."""
-    statement = (
-        update(ModelCall)
-        .where(col(ModelCall.state) == "dispatched", col(ModelCall.owner) == ctx.process_id)
-        .values(lease_until_ms=now_ms() + LEASE_SECONDS * 1000)
-    )
-    # By the writer's one connection: two of this process could lock rows in a ring.
-    await ctx.writer.write(lambda connection: connection.execute(statement) and None)
+    """Say that the calls which this process is relaying are alive."""
+    open_ids = [call.call_id for call in ctx.open_calls]
+    if open_ids:
+        until_ms = now_ms() + LEASE_SECONDS * 1000
+        await asyncio.shield(ctx.writer.commit(book, Renewal(open_ids, until_ms)))

@@ -119,7 +119,15 @@ class GivenUp:
     account_id: AccountId
 
 
-Entry = Intent | Settlement | Expiry | Correction | GivenUp
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Open calls whose process is alive."""
+
+    call_ids: list[CallId]
+    lease_until_ms: int
+
+
+Entry = Intent | Settlement | Expiry | Correction | GivenUp | Renewal
 
 
 class CallRow(NamedTuple):

@@ -1,13 +1,11 @@
 """The ledger's one write path: every change of a call and of its budget goes through `book`.
 
-Runs in the group writer's thread, many entries in one transaction. Each step reads and writes
-rows by key only, so its time does not grow with the ledger.
+A plan for many entries in one transaction. It reads and writes rows by key only, so its time does
+not grow with the ledger.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-from sqlalchemy import Connection
 
 from chat_platform.billing.ledger_rows import (
     LEASE_SECONDS,
@@ -19,6 +17,7 @@ from chat_platform.billing.ledger_rows import (
     Intent,
     Opened,
     Refused,
+    Renewal,
     Settlement,
 )
 from chat_platform.billing.reservations import (
@@ -30,10 +29,10 @@ from chat_platform.billing.reservations import (
     renewed,
     reservation,
 )
-from chat_platform.billing.sql_text import SqlText
+from chat_platform.group_commit.statements import Params, Plan, Rows, Statement, Step
 from chat_platform.ids import AccountId, TurnId
 
-_PAYERS = SqlText(
+_PAYERS = Statement(
     "select a.id, a.billing_key_version, a.disabled_at_ms, a.deleting_at_ms, g.agent_id,"
     " t.id, t.cancel_requested_at_ms"
     " from accounts a join agents g on g.account_id = a.id"
@@ -41,35 +40,35 @@ _PAYERS = SqlText(
     " where a.id in :account_ids"
 )
 # In a stable order: processes that share accounts then wait for one another, and never in a ring.
-_BUDGETS = SqlText(
+_BUDGETS = Statement(
     "select account_id, limit_nano_usd, period, period_start_ms, period_end_ms, spent_nano_usd,"
     " reserved_nano_usd, open_calls, background_spent_nano_usd, background_reserved_nano_usd"
     " from budgets where account_id in :account_ids order by account_id for update"
 )
-_NEW_BUDGET = SqlText(
+_NEW_BUDGET = Statement(
     "insert into budgets (account_id, limit_nano_usd, period, period_start_ms, period_end_ms,"
     " spent_nano_usd, reserved_nano_usd, open_calls, background_spent_nano_usd,"
     " background_reserved_nano_usd) values (:account_id, :limit_nano_usd, :period,"
     " :period_start_ms, :period_end_ms, 0, 0, 0, 0, 0) on conflict do nothing"
 )
-_SAVE_BUDGET = SqlText(
+_SAVE_BUDGET = Statement(
     "update budgets set period_start_ms = :period_start_ms, period_end_ms = :period_end_ms,"
     " spent_nano_usd = :spent_nano_usd, reserved_nano_usd = :reserved_nano_usd,"
     " open_calls = :open_calls, background_spent_nano_usd = :background_spent_nano_usd,"
     " background_reserved_nano_usd = :background_reserved_nano_usd"
     " where account_id = :account_id"
 )
-_NEW_CALL = SqlText(
+_NEW_CALL = Statement(
     "insert into model_calls (id, account_id, agent_id, turn_id, kind, model, state,"
     " prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nano_usd,"
     " cost_source, reserved_nano_usd, period_start_ms, owner, lease_until_ms, started_at_ms)"
     " values (:id, :account_id, :agent_id, :turn_id, :kind, :model, 'dispatched', 0, 0, 0, 0, 0,"
     " 'pending', :held, :period_start_ms, :owner, :lease_until_ms, :started_at_ms)"
 )
-_CALLS = SqlText(
+_CALLS = Statement(
     f"select {', '.join(CallRow._fields)} from model_calls where id in :call_ids"  # noqa: S608
 )
-_SAVE_CALL = SqlText(
+_SAVE_CALL = Statement(
     "update model_calls set state = :state, prompt_tokens = :prompt_tokens,"
     " completion_tokens = :completion_tokens, cached_tokens = :cached_tokens,"
     " reasoning_tokens = :reasoning_tokens, cost_nano_usd = :cost_nano_usd,"
@@ -77,68 +76,97 @@ _SAVE_CALL = SqlText(
     " gateway_call_id = :gateway_call_id, response_id = :response_id,"
     " first_byte_ms = :first_byte_ms, total_ms = :total_ms where id = :id"
 )
+_RENEW = Statement(
+    "update model_calls set lease_until_ms = :lease_until_ms"
+    " where id in :call_ids and state = 'dispatched'"
+)
 
 _ChangedEntry = Settlement | Expiry | Correction | GivenUp
 
 
-def book(connection: Connection, entries: list[Entry]) -> Sequence[Opened | Refused | bool]:
+def book(entries: list[Entry]) -> Plan[Opened | Refused | bool]:
     """Write all entries, in order. An Intent gives Opened or Refused; others, if they applied."""
-    return _Booking(connection, entries).run()
+    return _Booking(entries).plan()
 
 
 class _Booking:
     """The rows that one group of entries touches, read once and written once."""
 
-    def __init__(self, connection: Connection, entries: list[Entry]) -> None:
-        self._connection = connection
+    def __init__(self, entries: list[Entry]) -> None:
         self._entries = entries
-        intents = [entry for entry in entries if isinstance(entry, Intent)]
-        self._payers = self._read_payers(intents)
-        self._stored = self._lock_budgets(intents)
-        self._budgets = dict(self._stored)
-        self._calls = self._read_calls()
-        self._new_calls: list[Mapping[str, object]] = []
+        self._intents = [entry for entry in entries if isinstance(entry, Intent)]
+        self._payers: dict[str, Sequence[Any]] = {}
+        self._stored: dict[str, Counters] = {}
+        self._budgets: dict[str, Counters] = {}
+        self._calls: dict[str, CallRow] = {}
+        self._new_calls: list[Params] = []
         self._changed: dict[str, CallRow] = {}
 
-    def run(self) -> list[Opened | Refused | bool]:
-        results = [
-            self._open(entry) if isinstance(entry, Intent) else self._change(entry)
-            for entry in self._entries
-        ]
-        if self._new_calls:
-            _NEW_CALL.run(self._connection, self._new_calls)
-        if self._changed:
-            _SAVE_CALL.run(self._connection, [row._asdict() for row in self._changed.values()])
-        dirty = [c for key, c in self._budgets.items() if c is not self._stored[key]]
-        if dirty:
-            _SAVE_BUDGET.run(self._connection, [counters._asdict() for counters in dirty])
+    def plan(self) -> Plan[Opened | Refused | bool]:
+        reads = self._reads()
+        self._note(reads, (yield reads))
+        if new := self._new_budgets():
+            self._note(new, (yield new))
+        self._budgets = dict(self._stored)
+        results = [self._result(entry) for entry in self._entries]
+        yield self._writes()
         return results
 
-    def _read_payers(self, intents: list[Intent]) -> dict[str, Sequence[Any]]:
-        ids = list({intent.account_id for intent in intents})
-        rows = _PAYERS.rows(self._connection, account_ids=ids) if ids else []
-        return {row[0]: row for row in rows}
+    def _reads(self) -> Step:
+        payers = list({intent.account_id for intent in self._intents})
+        changes = (entry for entry in self._entries if not isinstance(entry, Intent | Renewal))
+        calls = [entry.call_id for entry in changes]
+        step = Step()
+        step.add(_BUDGETS, account_ids=self._account_ids())
+        if payers:
+            step.add(_PAYERS, account_ids=payers)
+        if calls:
+            step.add(_CALLS, call_ids=calls)
+        return step
 
-    def _lock_budgets(self, intents: list[Intent]) -> dict[str, Counters]:
-        ids = sorted({entry.account_id for entry in self._entries})
-        found = self._read_budgets(ids)
-        new = {i.account_id: i for i in intents if i.account_id not in found}
-        new = {key: intent for key, intent in new.items() if key in self._payers}
-        if not new:
-            return found
-        _NEW_BUDGET.run(
-            self._connection, [_first_budget(new[key])._asdict() for key in sorted(new)]
-        )
-        return self._read_budgets(ids)
+    def _new_budgets(self) -> Step | None:
+        """Make the budgets of accounts that call for the first time, and read them again: another
+        process may be making them too."""
+        new = {i.account_id: i for i in self._intents if i.account_id not in self._stored}
+        known = sorted(new.keys() & self._payers.keys())
+        if not known:
+            return None
+        step = Step()
+        for account_id in known:
+            step.add(_NEW_BUDGET, **_first_budget(new[account_id])._asdict())
+        step.add(_BUDGETS, account_ids=self._account_ids())
+        return step
 
-    def _read_budgets(self, account_ids: list[AccountId]) -> dict[str, Counters]:
-        rows = _BUDGETS.rows(self._connection, account_ids=account_ids)
-        return {row[0]: Counters(*row) for row in rows}
+    def _note(self, step: Step, found: list[Rows]) -> None:
+        for (statement, _), rows in zip(step.queries, found, strict=True):
+            if statement is _BUDGETS:
+                self._stored = {row[0]: Counters(*row) for row in rows}
+            elif statement is _PAYERS:
+                self._payers = {row[0]: row for row in rows}
+            elif statement is _CALLS:
+                self._calls = {row[0]: CallRow(*row) for row in rows}
 
-    def _read_calls(self) -> dict[str, CallRow]:
-        ids = [entry.call_id for entry in self._entries if not isinstance(entry, Intent)]
-        rows = _CALLS.rows(self._connection, call_ids=ids) if ids else []
-        return {row[0]: CallRow(*row) for row in rows}
+    def _writes(self) -> Step:
+        step = Step(is_last=True)
+        for call in self._new_calls:
+            step.add(_NEW_CALL, **call)
+        for row in self._changed.values():
+            step.add(_SAVE_CALL, **row._asdict())
+        for entry in self._entries:
+            if isinstance(entry, Renewal):
+                step.add(_RENEW, lease_until_ms=entry.lease_until_ms, call_ids=entry.call_ids)
+        for account_id, counters in self._budgets.items():
+            if counters is not self._stored[account_id]:
+                step.add(_SAVE_BUDGET, **counters._asdict())
+        return step
+
+    def _account_ids(self) -> list[AccountId]:
+        return sorted({e.account_id for e in self._entries if not isinstance(e, Renewal)})
+
+    def _result(self, entry: Entry) -> Opened | Refused | bool:
+        if isinstance(entry, Intent):
+            return self._open(entry)
+        return isinstance(entry, Renewal) or self._change(entry)
 
     def _open(self, intent: Intent) -> Opened | Refused:
         payer = self._payers.get(intent.account_id)
@@ -189,9 +217,7 @@ def _first_budget(intent: Intent) -> Counters:
     )
 
 
-def _new_call(
-    intent: Intent, turn_id: TurnId | None, held: int, period_start_ms: int
-) -> Mapping[str, object]:
+def _new_call(intent: Intent, turn_id: TurnId | None, held: int, period_start_ms: int) -> Params:
     return {
         "id": intent.call_id,
         "account_id": intent.account_id,

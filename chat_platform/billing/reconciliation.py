@@ -131,5 +131,5 @@ def _give_up(account_id: AccountId, calls: Sequence[ModelCall]) -> list[Entry]:
 
 async def _apply(ctx: AppContext, entries: Iterable[Entry]) -> int:
     """Write the entries; return how many applied."""
-    outcomes = await asyncio.gather(*(ctx.writer.put(book, entry) for entry in entries))
+    outcomes = await asyncio.gather(*(ctx.writer.commit(book, entry) for entry in entries))
     return sum(outcome is True for outcome in outcomes)

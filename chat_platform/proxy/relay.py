@@ -7,7 +7,7 @@ exactly once, before the last byte of its answer is sent.
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
 from aiohttp import (
@@ -248,7 +248,7 @@ class Relay:
         )
         metrics.count_call(settlement)
         # Queued now, so before whatever the caller sends next; nobody waits for the commit.
-        ledger.settle_call(self._ctx, settlement).add_done_callback(_log_failure)
+        ledger.settle_call(self._ctx, settlement)
 
     async def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         headers.append((b"content-length", str(len(body)).encode()))
@@ -261,12 +261,6 @@ class Relay:
 
 
 CALLER_GONE = "caller_gone"
-
-
-def _log_failure(settled: asyncio.Future[Any]) -> None:
-    if not settled.cancelled() and (error := settled.exception()):
-        # The row stays open, and is reconciled when its lease ends.
-        log.error("ledger.settle_failed", exc_info=error)
 
 
 def _headers(paid: PaidCall) -> dict[str, str]:

@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from sqlmodel import select
+from sqlmodel import select, text
 
 from chat_platform.billing import budgets, ledger
 from chat_platform.billing.ledger_rows import Opened, Refused
@@ -72,6 +72,28 @@ async def test_a_call_settles_once(ctx: AppContext, payer: Payer):
     budget = await budgets.budget_of(ctx, payer.account_id)
     assert sorted(outcomes, key=bool) == [False, False, True]
     assert budget.spent_nano_usd == 1000
+
+
+async def test_a_settlement_that_could_not_be_written_is_written_later(
+    ctx: AppContext, payer: Payer
+):
+    entry = intent(ctx, payer)
+    await opened(ctx, entry)
+    await _execute(ctx, "alter table model_calls rename to away")
+    with pytest.raises(Exception, match="model_calls"):
+        await ledger.settle_call(ctx, settlement(entry, 54_800))
+
+    await _execute(ctx, "alter table away rename to model_calls")
+
+    await asyncio.sleep(ledger.SETTLE_AGAIN_SECONDS + 0.5)
+    budget = await budgets.budget_of(ctx, payer.account_id)
+    assert (await call_row(ctx, entry.call_id)).state == "settled"
+    assert (budget.spent_nano_usd, budget.reserved_nano_usd) == (54_800, 0)
+
+
+async def _execute(ctx: AppContext, statement: str) -> None:
+    async with transaction(ctx.engine) as session:
+        await session.execute(text(statement))
 
 
 async def test_a_call_belongs_to_the_running_turn_and_else_to_the_background(
@@ -260,15 +282,20 @@ async def test_amounts_outlive_their_account(ctx: AppContext, payer: Payer):
     assert (await call_row(ctx, entry.call_id)).cost_nano_usd == 500
 
 
-async def test_leases_of_this_process_are_renewed_and_no_others(ctx: AppContext, payer: Payer):
-    ours, theirs = intent(ctx, payer, now_ms=1), intent(ctx, payer, now_ms=1, owner="another")
-    await opened(ctx, ours)
-    await opened(ctx, theirs)
+async def test_leases_of_the_calls_in_hand_are_renewed_and_no_others(ctx: AppContext, payer: Payer):
+    relayed, left = intent(ctx, payer, now_ms=1), intent(ctx, payer, now_ms=1)
+    await opened(ctx, relayed)
+    await opened(ctx, left)
+    relaying = asyncio.create_task(asyncio.sleep(60))
 
-    await ledger.renew_leases(ctx)
+    with ctx.open_calls.listed(
+        OpenCall(relayed.call_id, payer.agent_id, payer.account_id, relaying)
+    ):
+        await ledger.renew_leases(ctx)
 
-    assert (await call_row(ctx, ours.call_id)).lease_until_ms > now_ms()
-    assert (await call_row(ctx, theirs.call_id)).lease_until_ms < now_ms()
+    relaying.cancel()
+    assert (await call_row(ctx, relayed.call_id)).lease_until_ms > now_ms()
+    assert (await call_row(ctx, left.call_id)).lease_until_ms < now_ms()
 
 
 async def test_a_cancel_in_another_process_ends_this_ones_calls(ctx: AppContext, payer: Payer):

@@ -369,11 +369,15 @@ async def test_the_callers_leaving_closes_upstream_at_once(
     pieces = [chunk("Hel"), chunk("lo"), chunk(finish="stop"), DONE]
     slow_stream = stream(*pieces, pause_seconds=0.4)
     upstream.answers = [slow_stream if body is STREAM else Answer([b"{}"], hang_seconds=0.4)]
+    asked = asyncio.Event()
+    upstream.on_request = lambda _: asked.set()
 
-    with pytest.raises(httpx.ReadTimeout):
-        await proxy.post(f"{agent.agent_id}/chat/completions", json=body, timeout=0.1)
+    calling = asyncio.create_task(_post(proxy, agent, body))
+    await asked.wait()
+    await asyncio.sleep(0.05)
+    calling.cancel()
 
-    await asyncio.wait_for(upstream.left.wait(), 0.25)
+    await asyncio.wait_for(upstream.left.wait(), 0.3)
     [row] = await _settled(ctx)
     assert (row.state, row.error_code) == ("cancelled", "caller_gone")
     assert row.cost_source == "estimated"

@@ -1,0 +1,1 @@
+"""Groups of writes, each group one transaction, on the drivers' own calls. Knows no table."""
