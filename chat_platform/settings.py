@@ -105,6 +105,8 @@ class Settings(BaseSettings):
     gemini_api_key: SecretStr = SecretStr("")
     chat_model: str = ""
     embedding_model: str = ""
+    max_reply_tokens: int = Field(default=32_768, ge=256)
+    """What one model call may answer at most, about 100 kB of text; a smaller model needs less."""
     user_default_budget: str = "5.00"
     user_budget_duration: str = "30d"
     user_background_percent: int = Field(default=20, ge=0, le=100)

@@ -11,7 +11,6 @@ from chat_platform.ids import AccountId, AgentId
 from chat_platform.settings import Settings
 
 CONTEXT_WINDOW_TOKENS = 32_000
-MAX_REPLY_TOKENS = 8_192
 TOOLS = ("archival_memory_insert", "archival_memory_search")
 """Attached beside Letta's base tools, which bring memory edits and conversation search."""
 BEING_DELETED = "being_deleted"
@@ -57,6 +56,7 @@ class AgentPlan:
     base_url: str
     chat_model: str
     embedding_model: str
+    max_reply_tokens: int
 
     @classmethod
     def of(cls, settings: Settings) -> "AgentPlan":
@@ -64,6 +64,7 @@ class AgentPlan:
             base_url=settings.base_url,
             chat_model=settings.model_for_chat,
             embedding_model=settings.model_for_embeddings,
+            max_reply_tokens=settings.max_reply_tokens,
         )
 
     def new_agent(self, account_id: AccountId, person_name: str) -> dict[str, Any]:
@@ -95,7 +96,7 @@ class AgentPlan:
             "model_endpoint": self._endpoint(agent_id),
             "handle": self._handle,
             "context_window": CONTEXT_WINDOW_TOKENS,
-            "max_tokens": MAX_REPLY_TOKENS,
+            "max_tokens": self.max_reply_tokens,
         }
 
     def embedding_config(self, agent_id: AgentId) -> EmbeddingConfigParam:

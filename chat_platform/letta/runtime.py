@@ -45,6 +45,8 @@ log = structlog.get_logger()
 _TRUST_SECONDS = 300
 """So long a checked agent is not checked again: only an operator changes it behind our back."""
 _RETRY_REPAIR_SECONDS = 60
+_MAX_STEPS = 100
+"""Letta's own limit is 50, the answer included."""
 _NO_REDIS = "Background streaming requires Redis"
 # Letta pings every 20 s while the model is silent; longer silence means that Letta is gone.
 _TIMEOUT = httpx.Timeout(connect=5, read=90, write=30, pool=10)
@@ -216,6 +218,7 @@ class LettaRuntime:
             include_pings=True,
             include_compaction_messages=True,
             background=self._keeps_runs,
+            max_steps=_MAX_STEPS,
         )
 
     async def _events(

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, select, update
 from sqlmodel import col
 
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.history.pages import message_data
 from chat_platform.ids import TurnId
-from chat_platform.models import Account, Message, Turn
+from chat_platform.models import Account, Message, ModelCall, Turn
 from chat_platform.turn_events import TurnEvent, TurnEventType, text_of
 from chat_platform.turns import log as turn_log
 from chat_platform.turns.failures import TurnFailure
@@ -44,7 +44,7 @@ async def end_turn(ctx: AppContext, turn_id: TurnId, end: TurnEnd) -> bool:
     """
 
     def write(connection: Connection) -> list[TurnEvent]:
-        return _end(connection, turn_id, ctx.process_id, end)
+        return _Ending(ctx, connection, turn_id, end).write()
 
     events = await ctx.writer.write(write)
     if events:
@@ -54,36 +54,57 @@ async def end_turn(ctx: AppContext, turn_id: TurnId, end: TurnEnd) -> bool:
     return bool(events)
 
 
-def _end(connection: Connection, turn_id: TurnId, owner: str, end: TurnEnd) -> list[TurnEvent]:
-    turn = turn_log.lock_running(connection, turn_id, owner)
-    if turn is None or turn.conversation_id is None:
-        return []
-    if end.status == "failed" and turn.cancel_requested_at_ms:
-        # The calls that a cancel made the proxy refuse look like failures to the run.
-        end = TurnEnd("cancelled", told=end.told)
-    logged = turn_log.read_all(connection, turn_id)
-    reply = _reply(turn_id, turn, text_of(logged), end.status)
-    events = _last_events(logged, reply, end)
-    if reply:
-        connection.execute(insert(Message), reply.model_dump(exclude={"position"}))
-    turn_log.compact(connection, turn_id, logged + events)
-    _close_rows(connection, turn_id, turn.account_id, end)
-    return events
+class _Ending:
+    """The end of one turn, within one transaction."""
 
+    def __init__(
+        self, ctx: AppContext, connection: Connection, turn_id: TurnId, end: TurnEnd
+    ) -> None:
+        self._ctx = ctx
+        self._connection = connection
+        self._turn_id = turn_id
+        self._end = end
 
-def _reply(
-    turn_id: TurnId, turn: turn_log.LockedTurn, text: str, status: EndStatus
-) -> Message | None:
-    if not text or turn.conversation_id is None:
-        return None
-    return Message(
-        account_id=turn.account_id,
-        conversation_id=turn.conversation_id,
-        turn_id=turn_id,
-        role="assistant",
-        content=text,
-        status="complete" if status == "finished" else "partial",
-    )
+    def write(self) -> list[TurnEvent]:
+        """Return the last events; none when the turn was over, or another's, already."""
+        turn = turn_log.lock_running(self._connection, self._turn_id, self._ctx.process_id)
+        if turn is None or turn.conversation_id is None:
+            return []
+        if self._end.status == "failed" and turn.cancel_requested_at_ms:
+            # The calls that a cancel made the proxy refuse look like failures to the run.
+            self._end = TurnEnd("cancelled", told=self._end.told)
+        logged = turn_log.read_all(self._connection, self._turn_id)
+        reply = self._reply(turn, text_of(logged))
+        events = _last_events(logged, reply, self._end)
+        if reply:
+            self._connection.execute(insert(Message), reply.model_dump(exclude={"position"}))
+        turn_log.compact(self._connection, self._turn_id, logged + events)
+        _close_rows(self._connection, self._turn_id, turn.account_id, self._end)
+        return events
+
+    def _reply(self, turn: turn_log.LockedTurn, text: str) -> Message | None:
+        if not text or turn.conversation_id is None:
+            return None
+        is_whole = self._end.status == "finished" and not self._is_cut()
+        return Message(
+            account_id=turn.account_id,
+            conversation_id=turn.conversation_id,
+            turn_id=self._turn_id,
+            role="assistant",
+            content=text,
+            status="complete" if is_whole else "partial",
+        )
+
+    def _is_cut(self) -> bool:
+        """Tell whether the last call reached its limit: the runtime takes that for a normal end."""
+        last_call = (
+            select(col(ModelCall.completion_tokens))
+            .where(col(ModelCall.turn_id) == self._turn_id, col(ModelCall.kind) == "chat")
+            .order_by(col(ModelCall.started_at_ms).desc())
+            .limit(1)
+        )
+        tokens = self._connection.execute(last_call).scalar_one_or_none() or 0
+        return tokens >= self._ctx.settings.max_reply_tokens
 
 
 def _last_events(logged: list[TurnEvent], reply: Message | None, end: TurnEnd) -> list[TurnEvent]:

@@ -65,7 +65,7 @@ async def test_every_call_names_its_agent_and_has_a_worst_case(
 
     body = model.chats_of(agent)[0].body
     assert body["model"] == "scripted-chat"
-    assert body["max_completion_tokens"] == 8192
+    assert body["max_completion_tokens"] == 32_768
     assert model.strays == []
 
 

@@ -6,7 +6,9 @@ import pytest
 from sqlalchemy import func
 from sqlmodel import col, select
 
+from chat_platform import agents
 from chat_platform.billing import ledger
+from chat_platform.billing.ledger_rows import Tokens
 from chat_platform.context import AppContext
 from chat_platform.db import reading
 from chat_platform.errors import (
@@ -26,6 +28,7 @@ from chat_platform.ports import StepChanged, TextPiece
 from chat_platform.turn_events import text_of
 from chat_platform.turns import turns
 from tests.fakes import FakeRuntime
+from tests.ledger_entries import Payer, intent, opened, settlement
 from tests.people import Person
 from tests.turn_rows import add_turn
 from tests.turn_talk import events_of, messages_of, talk, turn_row, until
@@ -96,6 +99,23 @@ class TestReplying:
 
         assert text_of(events) == "слово " * 17_000
         assert sum(event.type == "step" for event in events) == 50
+
+    async def test_a_reply_that_its_length_limit_cut_is_marked(
+        self, ctx: AppContext, alice: Person, runtime: FakeRuntime, gate: asyncio.Event
+    ):
+        runtime.script.append([TextPiece("Once upon a"), TextPiece(" t")])
+        agent_id = await agents.ensure_agent(ctx, alice.account)
+        turn_id = await turns.start_turn(ctx, alice.account, text="A long story")
+        call = intent(ctx, Payer(alice.id, agent_id))
+        await opened(ctx, call)
+        limit = Tokens(prompt=10, completion=ctx.settings.max_reply_tokens)
+        await ledger.settle_call(ctx, settlement(call, 7, tokens=limit))
+
+        gate.set()
+
+        events = await events_of(ctx, alice, turn_id)
+        assert events[-2].data["message"]["status"] == "partial"
+        assert events[-1].type == "turn.completed"
 
     async def test_a_reader_may_come_back_at_any_number(
         self, ctx: AppContext, alice: Person, runtime: FakeRuntime
@@ -364,51 +384,6 @@ class TestFailing:
 
         assert failed[-1].data["code"] == "agent_unavailable"
         assert later[-1].type == "turn.completed"
-
-
-class TestTellingTheAgent:
-    async def test_the_next_turn_tells_what_the_agent_did_not_keep(
-        self, ctx: AppContext, alice: Person, runtime: FakeRuntime
-    ):
-        runtime.script.append([TextPiece("Once upon"), UpstreamFailed("Broken.")])
-        await talk(ctx, alice, "Tell a story")
-
-        await talk(ctx, alice, "Go on")
-
-        _, text, note = runtime.posted[-1]
-        assert text == "Go on"
-        assert "The person wrote: Tell a story" in note
-        assert "You began to answer: Once upon" in note
-
-    async def test_it_is_told_once(self, ctx: AppContext, alice: Person, runtime: FakeRuntime):
-        runtime.script.append([UpstreamFailed("Broken.")])
-        await talk(ctx, alice, "One")
-        await talk(ctx, alice, "Two")
-
-        await talk(ctx, alice, "Three")
-
-        assert [note != "" for _, _, note in runtime.posted] == [False, True, False]
-
-    async def test_it_is_told_again_when_the_telling_turn_failed_too(
-        self, ctx: AppContext, alice: Person, runtime: FakeRuntime
-    ):
-        runtime.script.extend([[UpstreamFailed("Broken.")], [UpstreamFailed("Broken.")]])
-        await talk(ctx, alice, "One")
-        await talk(ctx, alice, "Two")
-
-        await talk(ctx, alice, "Three")
-
-        note = runtime.posted[-1][2]
-        assert note.index("One") < note.index("Two")
-
-    async def test_the_note_stays_short(self, ctx: AppContext, alice: Person, runtime: FakeRuntime):
-        runtime.script.extend([[TextPiece("long " * 4000), UpstreamFailed("Broken.")]] * 5)
-        for _ in range(5):
-            await talk(ctx, alice, "x" * 20_000)
-
-        await talk(ctx, alice, "Now?")
-
-        assert 0 < len(runtime.posted[-1][2]) < 4000
 
 
 class TestReceipts:

@@ -24,7 +24,7 @@ _DEMO_PRICES = {
     DEMO_EMBEDDING_MODEL: {"input_cost_per_token": 2e-08, "output_cost_per_token": 0.0},
 }
 _DEMO_INFO = {
-    DEMO_CHAT_MODEL: {"mode": "chat", "max_output_tokens": 8192, "max_input_tokens": 128_000},
+    DEMO_CHAT_MODEL: {"mode": "chat", "max_output_tokens": 32_768, "max_input_tokens": 128_000},
     DEMO_EMBEDDING_MODEL: {"mode": "embedding", "output_vector_size": 1536},
 }
 # The provider is out there: how to get there is the operator's business.
