@@ -93,11 +93,20 @@ function markOf(item) {
   return `${(list.start || 1) + [...list.children].indexOf(item)}. `;
 }
 
+// A browser would focus the button that closes it.
+function openDialog(id) {
+  const dialog = document.getElementById(id);
+  dialog?.showModal();
+  dialog?.querySelector("input")?.select();
+}
+
 document.addEventListener("click", (event) => {
-  const element = event.target.closest("[data-copy], [data-copy-from], [data-opens], [data-closes]");
+  const element = event.target.closest("[data-copy], [data-copy-from], [data-opens], [data-closes], [data-afresh]");
   if (!element) return;
-  if (element.dataset.opens) document.getElementById(element.dataset.opens)?.showModal();
+  if (element.dataset.opens) openDialog(element.dataset.opens);
   else if ("closes" in element.dataset) element.closest("dialog")?.close();
+  // What broke the page may be in the state that the server keeps for this tab.
+  else if ("afresh" in element.dataset) sessionStorage.clear();
   else copy(element);
 });
 
@@ -107,7 +116,7 @@ document.addEventListener("click", (event) => {
 
 // Shortcuts are listed in the dialog that `?` opens.
 const SHORTCUTS = {
-  "?": () => document.getElementById("shortcuts")?.showModal(),
+  "?": () => openDialog("shortcuts"),
   "/": () => document.querySelector("#prompt, [type=search]")?.focus(),
   s: () => document.querySelector('[data-opens="search"]')?.click(),
   1: () => document.querySelector('.rail a[href="/chat"]')?.click(),
@@ -116,6 +125,8 @@ const SHORTCUTS = {
   4: () => document.querySelector('.rail a[href="/settings"]')?.click(),
 };
 document.addEventListener("keydown", (event) => {
+  // A search field would take the key to empty itself.
+  if (event.key === "Escape") event.target.closest?.("dialog[open]")?.close();
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
   if (document.querySelector("dialog[open]") || !(event.key in SHORTCUTS)) return;
   event.preventDefault();

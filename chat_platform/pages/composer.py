@@ -2,6 +2,7 @@
 
 import reflex as rx
 
+from chat_platform.pages.elements import page_link
 from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
 from chat_platform.state.chat import ChatState
@@ -14,7 +15,15 @@ def composer() -> rx.Component:
     return rx.el.form(
         rx.cond(
             ChatState.refusal != "",
-            rx.el.p(ChatState.refusal, role="alert", class_name="notice problem"),
+            rx.el.div(
+                rx.el.p(ChatState.refusal),
+                rx.cond(
+                    ChatState.is_over_budget,
+                    page_link(_("See what was spent"), to="/usage", class_name="button"),
+                ),
+                role="alert",
+                class_name="notice problem with-way-out",
+            ),
         ),
         rx.el.div(
             rx.el.label(_("Message"), html_for="prompt", class_name="sr-only"),

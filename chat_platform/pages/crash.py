@@ -37,7 +37,11 @@ def _crashed() -> rx.Component:
             ),
             role="alert",
         ),
-        # Real loads: what is broken in this tab goes away with it.
-        native_link(_("Load the page again"), href="", class_name="button primary"),
-        native_link(_("Back to the chat"), href="/chat", class_name="button"),
+        _way_out(_("Load the page again"), "", "button primary"),
+        _way_out(_("Back to the chat"), "/chat", "button"),
     )
+
+
+def _way_out(words: str, href: str, class_name: str) -> rx.Component:
+    """A real load with a fresh state: what is broken in this tab goes away with it."""
+    return native_link(words, href=href, class_name=class_name, custom_attrs={"data-afresh": ""})

@@ -6,7 +6,7 @@ from typing import Any
 import reflex as rx
 
 from chat_platform.context import app_context
-from chat_platform.errors import PlatformError
+from chat_platform.errors import BudgetSpent, PlatformError
 from chat_platform.ids import AccountId, TurnId, new_id
 from chat_platform.models import Account
 from chat_platform.state.account import AccountState
@@ -44,6 +44,7 @@ class ChatState(AccountState):
     accepted_nonce: str = ""
     refused_nonce: str = ""
     refusal: str = ""
+    is_over_budget: bool = False
 
     @rx.event
     async def open(self) -> Any:
@@ -160,11 +161,13 @@ class ChatState(AccountState):
 
     async def _start(self, account: Account, text: str, nonce: str) -> Any:
         self.refusal = self.refused_nonce = ""
+        self.is_over_budget = False
         try:
             await turns.start_turn(app_context(), account, text=text, idempotency_key=nonce)
         except PlatformError as exc:
             self.refusal = problem_words(self._words(), exc.code, exc.message)
             self.refused_nonce = nonce
+            self.is_over_budget = isinstance(exc, BudgetSpent)
             return None
         self.accepted_nonce = nonce
         reader = self._reader(account)
