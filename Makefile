@@ -27,7 +27,7 @@ run: .venv/.run ## Start the whole platform; open http://localhost:8000
 	@$(BIN)/chat-platform up
 
 .PHONY: tools
-tools: .venv/.dev ## Install what tests need beside Python: a browser, a Redis
+tools: .venv/.dev ## Install what tests need beside Python: a browser, Redis, PgBouncer
 	@$(BIN)/python -m tests.install_tools
 
 .PHONY: lint

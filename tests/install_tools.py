@@ -1,7 +1,7 @@
-"""Installs what tests need beside Python: a browser, and where Debian can give it, a Redis.
+"""Installs what tests need beside Python: a browser, and where Debian can give them, servers.
 
 Where there is no apt-get or no right to use it, Playwright's own browser serves, and tests that
-need Redis skip.
+need such a server skip.
 """
 
 import os
@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 _BROWSER_PACKAGES = ("chromium", "fonts-dejavu-core", "fonts-noto-color-emoji")
-_SERVER_PACKAGES = {"redis-server": "redis-server"}
+_SERVER_PACKAGES = {"redis-server": "redis-server", "pgbouncer": "pgbouncer"}
 """Program to package."""
 
 
