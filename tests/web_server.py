@@ -7,6 +7,7 @@ between two words of an answer. The agent answers by what it is asked, see `scri
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
 
@@ -104,8 +105,8 @@ def script_for(text: str) -> list[RunEvent | Exception]:
         count = int(asked[1])
         return [TextPiece(words[n % len(words)] + " ") for n in range(count)]
     if asked[:1] == ["code"]:
-        lines = [TextPiece(word) for word in CODE.split(" ")]
-        return [TextPiece("```python\n"), *(lines * int(asked[1]))[: int(asked[1])]]
+        words = [TextPiece(word) for word in re.findall(r"\S+\s*", CODE)]
+        return [TextPiece("```python\n"), *(words * int(asked[1]))[: int(asked[1])]]
     return [
         StepChanged("model_call", "demo-chat", "started"),
         StepChanged("model_call", "demo-chat", "done"),

@@ -1,5 +1,7 @@
 """The chat page: history, the arriving reply, the composer."""
 
+from typing import Any
+
 import reflex as rx
 
 from chat_platform.pages.composer import composer
@@ -92,8 +94,8 @@ def _live() -> rx.Component:
         rx.el.article(
             rx.el.h3(_("Your agent"), class_name="sr-only"),
             rx.el.div(
-                rx.foreach(LiveState.blocks, lambda html, n: _block(html=html, key=n)),
-                _block(html=LiveState.tail),
+                # One list: the element that holds the tail stays where it is when it freezes.
+                rx.foreach(_blocks_and_tail(), lambda html, n: _block(html=html, key=n)),
                 class_name="reading",
             ),
             _doing(),
@@ -101,6 +103,11 @@ def _live() -> rx.Component:
             custom_attrs={"data-testid": "live"},
         ),
     )
+
+
+def _blocks_and_tail() -> rx.Var[list[str]]:
+    blocks: Any = LiveState.blocks
+    return blocks + rx.Var.create([LiveState.tail])
 
 
 @rx.memo

@@ -34,7 +34,7 @@ def test_the_field_grows_with_its_text_up_to_a_part_of_the_screen(ada: Visitor):
 
     assert empty < some < most
     assert most <= ada.page.evaluate("() => innerHeight") / 2
-    expect(ada.page.get_by_role("button", name="Send")).to_be_in_viewport(ratio=1)
+    expect(ada.page.get_by_role("button", name="Send", exact=True)).to_be_in_viewport(ratio=1)
 
 
 def test_the_field_is_small_again_after_sending(ada: Visitor):
@@ -124,7 +124,7 @@ def test_on_a_small_phone_nothing_is_wider_than_the_screen(browser: Browser, ser
     visitor.ask("Plan my weekend")
 
     assert visitor.page.evaluate("() => document.documentElement.scrollWidth") <= 360
-    expect(visitor.page.get_by_role("button", name="Send")).to_be_in_viewport(ratio=1)
+    expect(visitor.page.get_by_role("button", name="Send", exact=True)).to_be_in_viewport(ratio=1)
     phone.close()
 
 
