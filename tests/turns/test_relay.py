@@ -104,3 +104,17 @@ async def test_a_stop_ends_the_agents_open_calls_in_every_process(
             await asyncio.wait({relaying})
 
     assert relaying.cancelled()
+
+
+async def test_a_turn_that_begins_wakes_who_shows_the_account_in_another_process(
+    processes: tuple[AppContext, AppContext], alice: Person
+):
+    first, second = processes
+    with second.turn_feed.listen(alice.id) as news:
+        # The other process may not have subscribed yet.
+        await asyncio.sleep(0.3)
+
+        await turns.start_turn(first, alice.account, text="Hello")
+
+        async with asyncio.timeout(3):
+            await news.get()
