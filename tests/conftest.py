@@ -16,6 +16,7 @@ from chat_platform.db import GroupWriter, migrate, open_engine
 from chat_platform.identity.local import LocalIdentity
 from chat_platform.identity.passwords import PasswordHasher
 from chat_platform.settings import Settings
+from tests.api.documented import ensure_documented
 from tests.fakes import FakeGateway, FakeMailer, FakeMemory, FakeRuntime
 from tests.litellm_rig import litellm_rig
 from tests.peers import embedded_peers
@@ -156,9 +157,13 @@ async def open_test_context(
 
 @pytest.fixture
 async def client(ctx: AppContext) -> AsyncIterator[httpx.AsyncClient]:
-    """A REST client of the whole API, in process."""
+    """A REST client of the whole API, in process, that takes documented answers only."""
     api = create_api()
     api.state.ctx = ctx
     transport = httpx.ASGITransport(app=api, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://platform.test") as client:
+    async with httpx.AsyncClient(
+        transport=transport,
+        base_url="http://platform.test",
+        event_hooks={"response": [ensure_documented]},
+    ) as client:
         yield client

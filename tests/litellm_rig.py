@@ -44,6 +44,7 @@ class LiteLlmRig:
     url: str
     upstream_port: int
     """Where the models' fake upstream is expected to listen."""
+    database_url: str
 
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(
@@ -87,6 +88,7 @@ def litellm_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLlmRig
         try:
             if started.returncode:
                 pytest.fail(f"the LiteLLM rig does not start: {started.stdout[-500:]}")
-            yield LiteLlmRig(f"http://127.0.0.1:{proxy}", upstream)
+            database = f"postgresql://litellm@127.0.0.1:{postgres}/litellm"
+            yield LiteLlmRig(f"http://127.0.0.1:{proxy}", upstream, database)
         finally:
             subprocess.run([UP, "down"], env=environment, capture_output=True, check=False)

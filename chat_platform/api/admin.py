@@ -10,6 +10,7 @@ from chat_platform import admin, audit
 from chat_platform.accounts import get_account
 from chat_platform.api.deps import AdminCaller, Ctx
 from chat_platform.api.fields import Line, RowId
+from chat_platform.api.openapi import problems
 from chat_platform.api.usage import Asked, Budget, Usage, budget_view, usage_view
 from chat_platform.billing import usage
 from chat_platform.billing.budgets import BudgetView, budget_of
@@ -81,7 +82,7 @@ async def list_accounts(
     )
 
 
-@router.patch("/accounts/{account_id}")
+@router.patch("/accounts/{account_id}", responses=problems(409))
 async def change_account(
     ctx: Ctx, caller: AdminCaller, account_id: RowId, body: AccountChange
 ) -> AccountView:

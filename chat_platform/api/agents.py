@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from chat_platform import memory
 from chat_platform.agents import AgentCondition, AgentStatus, agent_status
 from chat_platform.api.deps import Ctx, MemoryCaller, Signed
+from chat_platform.api.openapi import problems
 from chat_platform.clock import to_rfc3339
 from chat_platform.ids import AccountId
 
@@ -35,7 +36,7 @@ async def read_status(ctx: Ctx, caller: Signed) -> AgentView:
     return _view(await agent_status(ctx, AccountId(caller.account.id)))
 
 
-@router.post("/reset")
+@router.post("/reset", responses=problems(409))
 async def reset(body: Reset, ctx: Ctx, caller: MemoryCaller) -> AgentView:
     """Replace the agent by a fresh one that remembers nothing; the chat history stays."""
     await memory.reset_agent(ctx, caller.account)

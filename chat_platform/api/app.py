@@ -16,7 +16,7 @@ from chat_platform.api import (
     usage,
     users,
 )
-from chat_platform.api.openapi import describe_problems, problem_responses
+from chat_platform.api.openapi import DESCRIPTION, declare_problems, describe_problems
 from chat_platform.api.problems import add_problem_handlers, refusal
 from chat_platform.settings import Settings
 from chat_platform.web.doors import AllowedOrigins, ApiHeaders, BodyLimit
@@ -41,13 +41,15 @@ def create_api() -> FastAPI:
     api = FastAPI(
         title="AI Chat Platform",
         version="1",
+        description=DESCRIPTION,
         docs_url=None,  # api/docs.py serves them from here
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
     )
     add_problem_handlers(api)
     for router in ROUTERS:
-        api.include_router(router, prefix=PREFIX, responses=problem_responses())
+        declare_problems(router)
+        api.include_router(router, prefix=PREFIX)
     api.include_router(docs.router, prefix=PREFIX)
     api.include_router(metrics.router)
     describe_problems(api)

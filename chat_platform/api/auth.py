@@ -1,5 +1,6 @@
 """Sign-in for REST clients: access and refresh tokens."""
 
+import contextlib
 from typing import Literal
 
 from fastapi import APIRouter, BackgroundTasks, Request
@@ -10,8 +11,10 @@ from chat_platform import password_change, sign_in
 from chat_platform.agents import agent_of
 from chat_platform.api.deps import ClientAddress, Ctx, PersonCaller, Signed, visit_of
 from chat_platform.api.fields import Email, Line, NewPassword, PersonName
+from chat_platform.api.openapi import problems
 from chat_platform.clock import to_rfc3339
 from chat_platform.context import AppContext
+from chat_platform.errors import NotFound
 from chat_platform.models import Account
 from chat_platform.sign_ins import SignedIn, end_sign_in
 
@@ -70,7 +73,11 @@ class AcceptedView(BaseModel):
     status: Literal["accepted"] = "accepted"
 
 
-@router.post("/register", status_code=201, responses={202: {"model": ConfirmationView}})
+@router.post(
+    "/register",
+    status_code=201,
+    responses={202: {"model": ConfirmationView}, **problems(403, 409, 429, 503)},
+)
 async def register(ctx: Ctx, body: Registration, request: Request) -> TokenView:
     """Make an account and sign in; 202 when the address must be confirmed by e-mail first."""
     signed_in = await sign_in.register(
@@ -85,7 +92,7 @@ async def register(ctx: Ctx, body: Registration, request: Request) -> TokenView:
     return await _token_view(ctx, signed_in)
 
 
-@router.post("/login")
+@router.post("/login", responses=problems(401, 403, 409, 429, 503))
 async def login(ctx: Ctx, body: Credentials, request: Request) -> TokenView:
     """Sign in; unknown addresses and wrong passwords get the same answer in the same time."""
     signed_in = await sign_in.login(
@@ -94,14 +101,14 @@ async def login(ctx: Ctx, body: Credentials, request: Request) -> TokenView:
     return await _token_view(ctx, signed_in)
 
 
-@router.post("/resend", status_code=202)
+@router.post("/resend", status_code=202, responses=problems(404, 429, 503))
 async def resend_confirmation(ctx: Ctx, body: AddressBody, address: ClientAddress) -> AcceptedView:
     """Send the confirmation code again, if the address waits for it."""
     await sign_in.resend_confirmation(ctx, body.email, address=address)
     return AcceptedView()
 
 
-@router.post("/confirm")
+@router.post("/confirm", responses=problems(401, 403, 404, 409, 429, 503))
 async def confirm(ctx: Ctx, body: Confirmation, request: Request) -> TokenView:
     """Confirm the address with the code from the mail, and sign in."""
     signed_in = await sign_in.confirm(
@@ -110,7 +117,7 @@ async def confirm(ctx: Ctx, body: Confirmation, request: Request) -> TokenView:
     return await _token_view(ctx, signed_in)
 
 
-@router.post("/refresh")
+@router.post("/refresh", responses=problems(401, 403))
 async def refresh(ctx: Ctx, body: RefreshToken) -> TokenView:
     """Swap the refresh token for a new pair; using an old one again ends the sign-in."""
     return await _token_view(ctx, await sign_in.refresh(ctx, body.refresh_token))
@@ -120,10 +127,12 @@ async def refresh(ctx: Ctx, body: RefreshToken) -> TokenView:
 async def logout(ctx: Ctx, caller: PersonCaller) -> None:
     """End this sign-in: its access and refresh tokens are void at once."""
     if caller.sign_in_id:
-        await end_sign_in(ctx, caller.account_id, caller.sign_in_id)
+        # Two at once: both have their wish.
+        with contextlib.suppress(NotFound):
+            await end_sign_in(ctx, caller.account_id, caller.sign_in_id)
 
 
-@router.post("/reset", status_code=202)
+@router.post("/reset", status_code=202, responses=problems(429))
 async def send_reset(
     ctx: Ctx, body: AddressBody, address: ClientAddress, later: BackgroundTasks
 ) -> AcceptedView:
@@ -133,7 +142,7 @@ async def send_reset(
     return AcceptedView()
 
 
-@router.post("/reset/confirm", status_code=204)
+@router.post("/reset/confirm", status_code=204, responses=problems(401, 409, 429, 503))
 async def reset(ctx: Ctx, body: Reset, address: ClientAddress) -> None:
     """Set a new password with the code; every sign-in and token of the account ends."""
     await password_change.reset_password(

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from chat_platform.api.deps import ChatCaller, Ctx, limit_messages
 from chat_platform.api.event_stream import event_stream, until_draining
 from chat_platform.api.fields import RowId
+from chat_platform.api.openapi import problems
 from chat_platform.clock import to_rfc3339
 from chat_platform.context import AppContext
 from chat_platform.errors import Conflict, NotFound
@@ -101,7 +102,7 @@ LastEventId = Annotated[str, Header(alias="Last-Event-ID")]
     "/message",
     response_model=Reply,
     dependencies=[Depends(limit_messages)],
-    responses={202: {"model": TurnRef}},
+    responses={202: {"model": TurnRef}, **problems(402, 404, 409, 502)},
 )
 async def send_message(
     ctx: Ctx,

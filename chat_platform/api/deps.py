@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPBearer
 
+from chat_platform.api.openapi import may_answer
 from chat_platform.api.same_site import ensure_same_site
 from chat_platform.context import AppContext
 from chat_platform.errors import NotAllowed, NotFound, NotSignedIn
@@ -41,6 +42,7 @@ def _client_address(request: Request) -> str:
 ClientAddress = Annotated[str, Depends(_client_address)]
 
 
+@may_answer(429)
 async def limit_messages(ctx: Ctx, address: ClientAddress) -> None:
     """Keep one address from flooding with messages of however many accounts."""
     await ctx.limits.take(MESSAGES_FROM_ADDRESS, "message", address)
@@ -53,6 +55,7 @@ def visit_of(request: Request, kind: Kind) -> Visit:
     return Visit(kind=kind, device=device, address=_client_address(request))
 
 
+@may_answer(401, 403, 503)
 async def _signed(
     request: Request,
     ctx: Ctx,
@@ -90,11 +93,20 @@ async def _person(caller: Annotated[Caller, Depends(_signed)]) -> Caller:
     return caller
 
 
+@may_answer(404)
 async def _admin(caller: Annotated[Caller, Depends(_signed)]) -> Caller:
     if caller.scopes is not None or caller.account.role != "admin":
         raise NotFound("There is nothing here.")
     return caller
 
+
+@may_answer(403)
+def _same_site(request: Request, ctx: Ctx) -> None:
+    ensure_same_site(request, ctx.settings)
+
+
+from_our_own_pages = Depends(_same_site)
+"""For routes whose cookie or form another site's page must not use."""
 
 Signed = Annotated[Caller, Depends(_signed)]
 """Anyone who is signed in, ApiTokens of any scope included."""

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, StringConstraints
 from chat_platform import memory
 from chat_platform.api.deps import Ctx, MemoryCaller
 from chat_platform.api.fields import Line, RowId, without_nul
+from chat_platform.api.openapi import problems
 from chat_platform.clock import to_rfc3339
 from chat_platform.errors import Invalid
 from chat_platform.memory import MAX_PASSAGES, BlockState
@@ -105,7 +106,7 @@ async def read_memory(ctx: Ctx, caller: MemoryCaller) -> MemoryView:
     )
 
 
-@router.put("/memory/{label}")
+@router.put("/memory/{label}", responses=problems(409, 412))
 async def write_block(
     label: RowId,
     body: NewValue,
@@ -129,13 +130,13 @@ async def read_history(label: RowId, ctx: Ctx, caller: MemoryCaller) -> HistoryV
     return HistoryView(revisions=[_revision_view(revision) for revision in revisions])
 
 
-@router.post("/memory/{label}/undo")
+@router.post("/memory/{label}/undo", responses=problems(409))
 async def undo(label: RowId, body: Undo, ctx: Ctx, caller: MemoryCaller) -> BlockView:
     """Give a block the value of an earlier revision, as a new one."""
     return _block(await memory.undo_block(ctx, caller.account, label, body.revision))
 
 
-@router.get("/passages")
+@router.get("/passages", responses=problems(402, 429, 502))
 async def list_passages(
     ctx: Ctx,
     caller: MemoryCaller,
@@ -154,13 +155,13 @@ async def list_passages(
     )
 
 
-@router.post("/passages", status_code=201)
+@router.post("/passages", status_code=201, responses=problems(402, 409, 429, 502))
 async def add_passage(body: NewPassage, ctx: Ctx, caller: MemoryCaller) -> PassageView:
     """Store a text in the archive. It is embedded, and charged."""
     return _passage(await memory.add_passage(ctx, caller.account, body.text))
 
 
-@router.delete("/passages/{passage_id}", status_code=204)
+@router.delete("/passages/{passage_id}", status_code=204, responses=problems(409))
 async def delete_passage(passage_id: RowId, ctx: Ctx, caller: MemoryCaller) -> None:
     await memory.delete_passage(ctx, caller.account, passage_id)
 

@@ -1,9 +1,19 @@
-"""What the OpenAPI document says of failures: every route may answer each of these problems."""
+"""What the OpenAPI document says of failures: of each route, those that it can really answer.
 
-from typing import Any
+Most follow from what a route asks for: a body, a sign-in, a scope. A dependency says with
+`may_answer` what it refuses; a route adds what its domain function raises, with `problems`.
+"""
 
-from fastapi import FastAPI
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Responses = dict[int | str, dict[str, Any]]
 
 _MEDIA_TYPE = "application/problem+json"
 _DESCRIPTIONS = {
@@ -17,11 +27,17 @@ _DESCRIPTIONS = {
     413: "The body is too large.",
     422: "The input is not right; `errors` says where.",
     429: "Too often; `Retry-After` says how long to wait.",
-    500: "Something went wrong on our side.",
     502: "A service behind us failed.",
     503: "A service behind us does not answer.",
-    504: "A service behind us took too long.",
 }
+_STATUSES = "problem_statuses"
+_OF_A_BODY = (400, 413, 422)
+_OF_INPUT = (422,)
+_OF_AN_ID = (404,)
+DESCRIPTION = """
+Every failure is `application/problem+json` (RFC 9457) with a stable `code`. Each operation lists
+those that it can answer; besides, an unexpected failure is a 500 of the same shape.
+"""
 
 
 class ProblemField(BaseModel):
@@ -41,13 +57,52 @@ class Problem(BaseModel):
     errors: list[ProblemField] = []
 
 
-def problem_responses() -> dict[int | str, dict[str, Any]]:
-    """Return what routers declare beside their own answers."""
+def problems(*statuses: int) -> Responses:
+    """Return what a route declares as `responses` for failures of its own."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
-        status: {"description": words, "content": {_MEDIA_TYPE: {"schema": schema}}}
-        for status, words in _DESCRIPTIONS.items()
+        status: {"description": _DESCRIPTIONS[status], "content": {_MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
     }
+
+
+def may_answer(*statuses: int) -> Callable[[Function], Function]:
+    """Mark a dependency with the problems that it raises, for every route that has it."""
+
+    def mark(function: Function) -> Function:
+        setattr(function, _STATUSES, statuses)
+        return function
+
+    return mark
+
+
+def declare_problems(router: APIRouter) -> None:
+    """Add to each route what follows from what it asks for. May be repeated."""
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            route.responses = problems(*sorted(_follow_from(route))) | route.responses
+
+
+def _follow_from(route: APIRoute) -> set[int]:
+    found = {status for each in _dependencies(route.dependant) for status in _marked(each)}
+    if route.body_field:
+        found |= {*_OF_A_BODY}
+    for each in _dependencies(route.dependant):
+        if each.path_params or each.query_params:
+            found |= {*_OF_INPUT}
+        if each.path_params:
+            found |= {*_OF_AN_ID}
+    return found
+
+
+def _dependencies(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for below in dependant.dependencies:
+        yield from _dependencies(below)
+
+
+def _marked(dependant: Dependant) -> tuple[int, ...]:
+    return getattr(dependant.call, _STATUSES, ())
 
 
 def describe_problems(api: FastAPI) -> None:

@@ -8,13 +8,12 @@ from fastapi import APIRouter, BackgroundTasks, Form, Request
 from fastapi.responses import RedirectResponse
 
 from chat_platform import password_change, sign_in
-from chat_platform.api.deps import ClientAddress, Ctx, visit_of
-from chat_platform.api.same_site import ensure_same_site
+from chat_platform.api.deps import ClientAddress, Ctx, from_our_own_pages, visit_of
 from chat_platform.errors import NotFound, PlatformError
 from chat_platform.sign_in import COOKIE
 from chat_platform.sign_ins import SIGN_IN_SECONDS, SignedIn, end_sign_in, open_sign_in
 
-router = APIRouter(prefix="/session", tags=["browser forms"])
+router = APIRouter(prefix="/session", tags=["browser forms"], dependencies=[from_our_own_pages])
 
 HOME = "/chat"
 Field = Annotated[str, Form(max_length=1000)]
@@ -25,7 +24,6 @@ async def login(
     ctx: Ctx, request: Request, email: Field = "", password: Field = "", next: Field = ""
 ) -> RedirectResponse:
     """Sign in; a failure goes back to the form with `?error=<code>` and the address kept."""
-    ensure_same_site(request, ctx.settings)
     try:
         signed_in = await sign_in.login(
             ctx, email=email, password=password, visit=visit_of(request, "browser")
@@ -40,7 +38,6 @@ async def register(
     ctx: Ctx, request: Request, email: Field = "", password: Field = "", name: Field = ""
 ) -> RedirectResponse:
     """Make an account and sign in, or go to `/login?notice=confirmation_required`."""
-    ensure_same_site(request, ctx.settings)
     try:
         signed_in = await sign_in.register(
             ctx,
@@ -61,7 +58,6 @@ async def forgot(
     ctx: Ctx, request: Request, address: ClientAddress, later: BackgroundTasks, email: Field = ""
 ) -> RedirectResponse:
     """Mail a one-time code if the address is known, and go where it can be entered."""
-    ensure_same_site(request, ctx.settings)
     try:
         to = await password_change.allow_reset(ctx, email, address=address)
     except PlatformError as exc:
@@ -80,7 +76,6 @@ async def reset(
     password: Field = "",
 ) -> RedirectResponse:
     """Set a new password with the code, and sign in."""
-    ensure_same_site(request, ctx.settings)
     try:
         account = await password_change.reset_password(
             ctx, email=email, code=code, new=password, address=address
@@ -95,7 +90,6 @@ async def reset(
 @router.post("/logout", status_code=303, response_class=RedirectResponse)
 async def logout(ctx: Ctx, request: Request) -> RedirectResponse:
     """End this browser's sign-in; its open sockets lose it too."""
-    ensure_same_site(request, ctx.settings)
     caller = await sign_in.caller_from_cookie(ctx, request.headers.get("cookie", ""))
     if caller and caller.sign_in_id:
         with contextlib.suppress(NotFound):

@@ -17,6 +17,7 @@ from chat_platform.agents import agent_of
 from chat_platform.api.auth import AcceptedView
 from chat_platform.api.deps import ClientAddress, Ctx, PersonCaller
 from chat_platform.api.fields import Line, NewPassword, PersonName, RowId
+from chat_platform.api.openapi import problems
 from chat_platform.api_tokens import Scope
 from chat_platform.clock import to_rfc3339
 from chat_platform.context import AppContext
@@ -105,7 +106,7 @@ async def change_profile(ctx: Ctx, caller: PersonCaller, body: ProfileChange) ->
     return await _profile(ctx, account)
 
 
-@router.post("/tokens", status_code=201)
+@router.post("/tokens", status_code=201, responses=problems(409))
 async def make_token(ctx: Ctx, caller: PersonCaller, body: NewToken) -> MadeToken:
     """Make a token for a script. It is shown in this answer and never again."""
     made = await api_tokens.make_token(
@@ -142,7 +143,7 @@ async def end_sign_in(ctx: Ctx, caller: PersonCaller, sign_in_id: RowId) -> None
     await sign_ins.end_sign_in(ctx, caller.account_id, sign_in_id)
 
 
-@router.post("/password", status_code=204)
+@router.post("/password", status_code=204, responses=problems(429))
 async def change_password(
     ctx: Ctx, caller: PersonCaller, body: PasswordChange, address: ClientAddress
 ) -> None:
@@ -172,7 +173,7 @@ async def export(ctx: Ctx, caller: PersonCaller) -> Response:
     )
 
 
-@router.delete("", status_code=202)
+@router.delete("", status_code=202, responses=problems(429))
 async def delete_account(
     ctx: Ctx, caller: PersonCaller, body: Deletion, address: ClientAddress, later: BackgroundTasks
 ) -> AcceptedView:

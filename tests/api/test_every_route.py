@@ -14,14 +14,14 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from chat_platform import access_tokens, api_tokens
-from chat_platform.access_tokens import AccessClaims
 from chat_platform.api.app import create_api
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.db import transaction
 from chat_platform.ids import new_id
-from chat_platform.models import Account, Agent, ApiToken, Conversation, Message, SignIn, Turn
+from chat_platform.models import Account, ApiToken, SignIn
 from chat_platform.sign_in import COOKIE
+from tests.belongings import belongings_of
 from tests.fakes import FakeMemory
 from tests.people import Person
 
@@ -349,45 +349,6 @@ async def test_a_token_with_the_scope_comes_in(
     assert answer.status_code not in (401, 403, 500)
 
 
-async def _ids_of(ctx: AppContext, memory: FakeMemory, person: Person) -> dict[str, str]:
-    """Give the person one of everything that has an id, and return the ids."""
-    agent = Agent(account_id=person.id, agent_id=f"agent-{person.id}")
-    conversation = Conversation(account_id=person.id)
-    turn = Turn(
-        account_id=person.id,
-        conversation_id=conversation.id,
-        status="finished",
-        owner="tests",
-        lease_until_ms=0,
-    )
-    message = Message(
-        account_id=person.id,
-        conversation_id=conversation.id,
-        turn_id=turn.id,
-        role="user",
-        content="a secret",
-    )
-    async with transaction(ctx.engine) as session:
-        session.add_all([agent, conversation])
-        await session.flush()
-        session.add(turn)
-        await session.flush()
-        session.add(message)
-    token = await api_tokens.make_token(
-        ctx, person.id, name="t", scopes=frozenset({"chat"}), expires_in_days=1
-    )
-    claims: AccessClaims = access_tokens.read(ctx.settings, person.access_token)
-    passage = await memory.add_passage(agent.agent_id, "a secret")  # pyright: ignore[reportArgumentType]
-    return {
-        "account_id": person.id,
-        "turn_id": turn.id,
-        "token_id": token.row.id,
-        "sign_in_id": claims.sign_in_id,
-        "passage_id": passage.id,
-        "before": message.id,
-    }
-
-
 @pytest.mark.parametrize("route", [r for r in GUARDED if "_id}" in r.path], ids=str)
 async def test_bob_never_learns_whether_alices_ids_exist(
     ctx: AppContext,
@@ -397,8 +358,8 @@ async def test_bob_never_learns_whether_alices_ids_exist(
     bob: Person,
     route: Route,
 ):
-    ids = await _ids_of(ctx, memory, alice)
-    await _ids_of(ctx, memory, bob)
+    ids = await belongings_of(ctx, memory, alice)
+    await belongings_of(ctx, memory, bob)
 
     hers = await ask(client, route, bob.headers, **ids)
     nobodys = await ask(client, route, bob.headers)
@@ -414,7 +375,7 @@ def replaced(answer: httpx.Response) -> dict[str, Any]:
 async def test_alices_message_is_no_place_in_bobs_history(
     ctx: AppContext, client: httpx.AsyncClient, memory: FakeMemory, alice: Person, bob: Person
 ):
-    ids = await _ids_of(ctx, memory, alice)
+    ids = await belongings_of(ctx, memory, alice)
 
     hers = await client.get(f"/api/v1/chat/history?before={ids['before']}", headers=bob.headers)
     nobodys = await client.get("/api/v1/chat/history?before=none", headers=bob.headers)

@@ -19,10 +19,12 @@ import chat_platform.pages  # noqa: F401  (imports every state class)
 from chat_platform.clock import now_ms
 from chat_platform.context import AppContext, set_app_context
 from chat_platform.db import reading, transaction
-from chat_platform.errors import NotFound, NotSignedIn
+from chat_platform.errors import NotFound, NotSignedIn, PlatformError
 from chat_platform.models import Account, SignIn
 from chat_platform.sign_in import COOKIE
 from chat_platform.state.account import AccountState
+from tests.belongings import belongings_of
+from tests.fakes import FakeMemory
 from tests.people import Person
 from tests.state.tab import OpenTab, Tab
 
@@ -40,9 +42,11 @@ class Handler:
     def __str__(self) -> str:
         return f"{self.state.__name__}.{self.name}"
 
-    def arguments(self) -> list[Any]:
-        names = list(inspect.signature(self.handler.fn).parameters)[1:]
-        return [{} if name == "form" else "x" for name in names]
+    def names(self) -> list[str]:
+        return list(inspect.signature(self.handler.fn).parameters)[1:]
+
+    def arguments(self, ids: dict[str, str]) -> list[Any]:
+        return [{} if name == "form" else ids.get(name, "none") for name in self.names()]
 
 
 def _states(state: type[rx.State]) -> Iterator[type[rx.State]]:
@@ -62,8 +66,11 @@ GUARDED = [handler for handler in HANDLERS if str(handler) not in ALSO_OF_THE_TA
 
 async def call(handler: Handler, cookie: str) -> Any:
     """Send the event; return what its first answer was."""
-    state = OpenTab(cookie).of(handler.state)
-    outcome = handler.handler.fn(Tab(state), *handler.arguments())
+    return await send(handler, Tab(OpenTab(cookie).of(handler.state)), {})
+
+
+async def send(handler: Handler, tab: Tab, ids: dict[str, str]) -> Any:
+    outcome = handler.handler.fn(tab, *handler.arguments(ids))
     if inspect.isasyncgen(outcome):
         return await anext(outcome)
     return await outcome if inspect.isawaitable(outcome) else outcome
@@ -96,20 +103,25 @@ async def _bad_cookie(kind: str, ctx: AppContext, person: Person) -> str:
     if kind == "refresh token":
         return f"{COOKIE}={person.refresh_token}"
     async with transaction(ctx.engine) as session:
-        of_person = col(SignIn.account_id) == person.id
+        of_person, of_account = col(SignIn.account_id) == person.id, col(Account.id) == person.id
         changes = {
             "revoked": update(SignIn).where(of_person).values(revoked_at_ms=now_ms()),
             "expired": update(SignIn).where(of_person).values(expires_at_ms=now_ms()),
-            "disabled": update(Account)
-            .where(col(Account.id) == person.id)
-            .values(disabled_at_ms=now_ms()),
+            "disabled": update(Account).where(of_account).values(disabled_at_ms=now_ms()),
+            "deleted": update(Account).where(of_account).values(deleting_at_ms=now_ms()),
         }
         await session.exec(changes[kind])
     return person.cookie
 
 
+def test_every_state_of_ours_is_walked():
+    ours = {s for s in _states(rx.State) if s.__module__.startswith("chat_platform.")}
+
+    assert ours == set(_states(AccountState))
+
+
 @pytest.mark.parametrize(
-    "kind", ["none", "made up", "refresh token", "revoked", "expired", "disabled"]
+    "kind", ["none", "made up", "refresh token", "revoked", "expired", "disabled", "deleted"]
 )
 async def test_without_a_live_sign_in_no_event_does_anything(
     ctx: AppContext, root: Person, kind: str
@@ -134,6 +146,44 @@ async def test_to_others_the_administrators_events_do_not_exist(
 ):
     with contextlib.suppress(NotFound):
         assert is_sent_away(await call(handler, alice.cookie))
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [h for h in GUARDED if any(name.endswith("_id") for name in h.names())],
+    ids=str,
+)
+async def test_bob_reaches_nothing_by_alices_ids(
+    ctx: AppContext, memory: FakeMemory, alice: Person, bob: Person, handler: Handler
+):
+    hers = await belongings_of(ctx, memory, alice)
+    await belongings_of(ctx, memory, bob)
+    before, kept = await rows_of(ctx, alice), str(memory.archive)
+
+    told = [await outcome(handler, bob, ids) for ids in (hers, {})]
+
+    assert told[0] == told[1]
+    assert await rows_of(ctx, alice) == before
+    assert str(memory.archive) == kept
+
+
+async def rows_of(ctx: AppContext, person: Person) -> dict[str, Any]:
+    """Return the rows that name the person; of Bob's own, his events may make some."""
+    tables = await everything(ctx)
+    return {name: [row for row in rows if person.id in row] for name, rows in tables.items()}
+
+
+async def outcome(handler: Handler, person: Person, ids: dict[str, str]) -> str:
+    """Return all that the person's page learns from the event, but for the ids it sent."""
+    tab = Tab(OpenTab(person.cookie).of(handler.state))
+    try:
+        answer = await send(handler, tab, ids)
+    except PlatformError as exc:
+        answer = (type(exc).__name__, exc.code, exc.message)
+    shown = f"{answer} {tab.state.dict()}"
+    for name in ids:
+        shown = shown.replace(ids[name], "none")
+    return shown
 
 
 async def test_a_live_sign_in_is_let_in(alice: Person):
