@@ -26,6 +26,9 @@ INTERRUPTED = TurnFailure(
 EMPTY_REPLY = TurnFailure(
     "model_failed", "The model gave no answer. Send your message again, perhaps in other words."
 )
+GATEWAY_AWAY = TurnFailure(
+    "agent_unavailable", "Your agent cannot reach its model. Send your message again in a moment."
+)
 INTERNAL = TurnFailure(
     "internal_error", "Something went wrong on our side. Send your message again."
 )

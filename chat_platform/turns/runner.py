@@ -18,7 +18,13 @@ from chat_platform.models import Account, Turn
 from chat_platform.ports import RunEvent, RunStarted, StepChanged
 from chat_platform.turn_events import TurnEvent
 from chat_platform.turns.ending import TurnEnd, end_turn
-from chat_platform.turns.failures import EMPTY_REPLY, INTERRUPTED, failure_of
+from chat_platform.turns.failures import (
+    EMPTY_REPLY,
+    GATEWAY_AWAY,
+    INTERRUPTED,
+    TurnFailure,
+    failure_of,
+)
 from chat_platform.turns.log import TurnTaken
 from chat_platform.turns.notes import Note, note_for
 from chat_platform.turns.recorder import TurnRecorder
@@ -30,6 +36,8 @@ STOP_ATTEMPTS = 30
 """A run that was told to stop this often and goes on is left to itself; its calls are refused."""
 CLOSE_SECONDS = 10.0
 """How long a turn that is over waits for its last calls to be booked."""
+CHECK_SECONDS = 3.0
+"""A billing gateway that takes longer to say that it is well is not."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ async def _outcome(ctx: AppContext, turn: TurnToRun, stop: asyncio.Event) -> Tur
     except TurnTaken:
         raise
     except Exception as error:
-        failure = INTERRUPTED if turn.run_id else failure_of(error)
+        failure = INTERRUPTED if turn.run_id else await _failure(ctx, error)
         log.warning("turn.broke", turn_id=turn.id, code=failure.code, exc_info=error)
         return TurnEnd("cancelled") if stop.is_set() else TurnEnd("failed", failure)
     if stop.is_set():
@@ -84,6 +92,18 @@ async def _outcome(ctx: AppContext, turn: TurnToRun, stop: asyncio.Event) -> Tur
     if not recorder.has_text:
         return TurnEnd("failed", EMPTY_REPLY)
     return TurnEnd("finished", told=note.told)
+
+
+async def _failure(ctx: AppContext, error: Exception) -> TurnFailure:
+    """Say why the run failed: to an agent, a billing gateway that is away is a failing model."""
+    failure = failure_of(error)
+    if failure.code == "model_failed":
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await ctx.billing.check()
+        except (PlatformError, TimeoutError):
+            return GATEWAY_AWAY
+    return failure
 
 
 async def _run(

@@ -49,6 +49,8 @@ def test_what_was_said_is_kept_and_the_agent_hears_of_it(platform: Platform, ali
         time.sleep(0.05)
     alice.request("POST", f"/chat/turns/{turn_id}/cancel")
     turn = alice.wait_for_end(turn_id)
+    knows = "select is_known_to_agent from turns where id = ?"
+    (before,) = platform.rows(knows, turn_id)
 
     answer = alice.say("Are you there?")
 
@@ -57,3 +59,5 @@ def test_what_was_said_is_kept_and_the_agent_hears_of_it(platform: Platform, ali
     assert reply["status"] == "partial"
     assert reply["content"].startswith("word1 word2")
     assert answer["message"]["status"] == "complete"
+    (after,) = platform.rows(knows, turn_id)
+    assert (before["is_known_to_agent"], after["is_known_to_agent"]) == (0, 1)

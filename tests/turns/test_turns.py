@@ -27,7 +27,7 @@ from chat_platform.models import Account, Turn
 from chat_platform.ports import StepChanged, TextPiece
 from chat_platform.turn_events import text_of
 from chat_platform.turns import turns
-from tests.fakes import FakeRuntime
+from tests.fakes import FakeGateway, FakeRuntime
 from tests.ledger_entries import Payer, intent, opened, settlement
 from tests.people import Person
 from tests.turn_rows import add_turn
@@ -363,6 +363,16 @@ class TestFailing:
         turn_id = TurnId(events[0].data["turn_id"])
         kept = [(m.content, m.status) for m in await messages_of(ctx, alice, turn_id)]
         assert kept == [("Hi", "failed"), ("I began", "partial")]
+
+    async def test_a_model_that_cannot_be_reached_is_told_from_one_that_failed(
+        self, ctx: AppContext, alice: Person, runtime: FakeRuntime, gateway: FakeGateway
+    ):
+        runtime.script.append([UpstreamFailed("The model failed.", code="model_failed")])
+        gateway.is_down = True
+
+        events = await talk(ctx, alice)
+
+        assert events[-1].data["code"] == "agent_unavailable"
 
     async def test_a_reply_without_a_word_is_a_failure(
         self, ctx: AppContext, alice: Person, runtime: FakeRuntime
