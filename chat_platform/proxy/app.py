@@ -7,13 +7,12 @@ GET  /api/v1/llm-proxy/{agent_id}/test
 
 import hmac
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from ipaddress import ip_address
 from typing import get_args
 
 import orjson
 import structlog
-from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from starlette.types import Receive, Scope, Send
 
 from chat_platform.billing import budgets, ledger
@@ -24,12 +23,10 @@ from chat_platform.proxy import problems
 from chat_platform.proxy.call_request import Endpoint, read_request
 from chat_platform.proxy.calls import Proxying, find_payer, make_call
 from chat_platform.proxy.problems import Problem
+from chat_platform.proxy.upstream import Upstream
 from chat_platform.settings import Settings
 
 PREFIX = "/api/v1/llm-proxy/"
-
-KEEP_ALIVE_SECONDS = 4
-"""Less than the 5 s after which LiteLLM's server closes an idle connection under our feet."""
 
 _ENDPOINTS: dict[str, Endpoint] = {name: name for name in get_args(Endpoint)}
 
@@ -47,8 +44,8 @@ class ModelProxy:
         """Serve calls with this context's database and gateway."""
         settings = ctx.settings
         models = frozenset((settings.model_for_chat, settings.model_for_embeddings))
-        async with _client(settings) as client:
-            self._state = Proxying(ctx, client, ledger.terms(settings), models)
+        with closing(_upstream(settings)) as upstream:
+            self._state = Proxying(ctx, upstream, ledger.terms(settings), models)
             try:
                 yield
             finally:
@@ -88,17 +85,9 @@ def create_proxy() -> ModelProxy:
     return ModelProxy()
 
 
-def _client(settings: Settings) -> ClientSession:
-    """Return the client of the model calls: the fastest that closes upstream on a cancel."""
-    connect = settings.proxy_connect_timeout_seconds
-    return ClientSession(
-        settings.litellm_base_url or "http://litellm.invalid",
-        connector=TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
-        timeout=ClientTimeout(total=None, sock_connect=connect),
-        auto_decompress=False,
-        cookie_jar=DummyCookieJar(),
-        skip_auto_headers=("User-Agent", "Accept"),
-    )
+def _upstream(settings: Settings) -> Upstream:
+    url = settings.litellm_base_url or "http://litellm.invalid"
+    return Upstream(url, connect_timeout_seconds=settings.proxy_connect_timeout_seconds)
 
 
 def _check_caller(settings: Settings, scope: Scope) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from aiohttp import ClientSession
 from starlette.types import Receive, Send
 
 from chat_platform import metrics
@@ -21,6 +20,7 @@ from chat_platform.proxy.failing_embeddings import FailingEmbeddings
 from chat_platform.proxy.payers import Payer, Payers
 from chat_platform.proxy.prices import PriceList
 from chat_platform.proxy.relay import CALLER_GONE, PaidCall, Relay
+from chat_platform.proxy.upstream import Upstream
 
 _REPLACED_KEY_TRIES = 3
 
@@ -30,7 +30,7 @@ class Proxying:
     """What the calls of one process share."""
 
     ctx: AppContext
-    client: ClientSession
+    client: Upstream
     terms: BudgetTerms
     models: frozenset[str]
     payers: Payers = field(default_factory=Payers)

@@ -16,8 +16,8 @@ from chat_platform.proxy.call_request import (
     estimated_prompt_tokens,
 )
 
-COST_HEADER = "x-litellm-response-cost"
-CALL_ID_HEADER = "x-litellm-call-id"
+COST_HEADER = b"x-litellm-response-cost"
+CALL_ID_HEADER = b"x-litellm-call-id"
 
 
 @dataclass(frozen=True, slots=True)

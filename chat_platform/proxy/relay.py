@@ -10,13 +10,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import structlog
-from aiohttp import (
-    ClientConnectorError,
-    ClientError,
-    ClientResponse,
-    ClientSession,
-    ConnectionTimeoutError,
-)
 from starlette.types import Send
 
 from chat_platform import metrics
@@ -32,12 +25,12 @@ from chat_platform.proxy.metering import CALL_ID_HEADER, COST_HEADER, Metered
 from chat_platform.proxy.payers import Payer
 from chat_platform.proxy.problems import Problem
 from chat_platform.proxy.sse import StreamWatch
+from chat_platform.proxy.upstream import Answer, AnswerBroken, Unreachable, Upstream
 
 log = structlog.get_logger()
 
 # A model that answers at once fills the buffer: its first bytes must not wait for all of it.
 _FIRST_BYTES = 4096
-_PIECE_BYTES = 65_536
 
 _Ending = Literal["settled", "failed", "cancelled"]
 
@@ -56,7 +49,7 @@ class PaidCall:
 class Relay:
     """One call's way to LiteLLM and back."""
 
-    def __init__(self, ctx: AppContext, client: ClientSession, paid: PaidCall, send: Send) -> None:
+    def __init__(self, ctx: AppContext, client: Upstream, paid: PaidCall, send: Send) -> None:
         self._ctx = ctx
         self._client = client
         self._paid = paid
@@ -78,11 +71,11 @@ class Relay:
             return await self._exchange()
         except asyncio.CancelledError:
             return await self._end_cancelled()
-        except (ClientConnectorError, ConnectionTimeoutError):
+        except Unreachable:
             return await self._fail(problems.unreachable(), metering.NOTHING)
         except TimeoutError:
             return await self._fail(problems.timed_out(), self._broken())
-        except ClientError:
+        except AnswerBroken:
             return await self._fail(problems.broken_answer(), self._broken())
         except Exception:
             self._settle("failed", self._broken(), error_code="internal_error")
@@ -94,18 +87,17 @@ class Relay:
             asyncio.timeout(settings.proxy_first_byte_timeout_seconds) as limit,
             self._client.post(
                 f"/v1/{self._paid.request.endpoint}",
-                data=self._paid.request.body,
-                headers=_headers(self._paid),
-                allow_redirects=False,
+                _headers(self._paid),
+                self._paid.request.body,
             ) as response,
         ):
             if _is_event_stream(response):
                 return await self._stream(response, limit)
             return await self._whole(response)
 
-    async def _whole(self, response: ClientResponse) -> bool:
-        body = await response.read()
+    async def _whole(self, response: Answer) -> bool:
         self._note_start(response)
+        body = await response.read()
         if response.status >= 400:
             return await self._pass_error(response, body)
         answer = metering.read_answer(body)
@@ -114,50 +106,53 @@ class Relay:
             self._paid.request,
             self._paid.price,
             usage if isinstance(usage, dict) else None,
-            header_cost=response.headers.get(COST_HEADER),
+            header_cost=response.header(COST_HEADER),
         )
         if answer is None or not _has_content(answer):
             return await self._fail(problems.broken_answer(), metered)
         self._settle("settled", metered, response_id=_text(answer.get("id")))
-        headers = answers.passed_headers(response.raw_headers)
+        headers = answers.passed_headers(response.headers)
         await self._answer(response.status, headers, body)
         return True
 
-    async def _pass_error(self, response: ClientResponse, body: bytes) -> bool:
-        metered = metering.of_refusal(response.headers.get(COST_HEADER))
+    async def _pass_error(self, response: Answer, body: bytes) -> bool:
+        metered = metering.of_refusal(response.header(COST_HEADER))
         self._settle("failed", metered, error_code=answers.error_type(body))
         replaced = answers.replaced_error(response.status, body)
         if replaced:
             raise replaced
-        headers = answers.passed_headers(response.raw_headers)
+        headers = answers.passed_headers(response.headers)
         await self._answer(response.status, headers, answers.without_keys(body))
         return False
 
-    async def _stream(self, response: ClientResponse, limit: asyncio.Timeout) -> bool:
+    async def _stream(self, response: Answer, limit: asyncio.Timeout) -> bool:
         watch = StreamWatch(hides_usage=self._paid.request.hides_usage, clean=answers.without_keys)
         self._watch = watch
         silence = self._ctx.settings.proxy_silence_timeout_seconds
         clock = asyncio.get_running_loop().time
-        while piece := await response.content.read(
-            _PIECE_BYTES if self._has_begun else _FIRST_BYTES
-        ):
+        while piece := await response.piece():
             if not self._has_begun:
                 await self._begin_stream(response)
-            events = watch.feed(piece)
-            if watch.is_whole:
-                # Callers hang up as soon as they have read `[DONE]`, and may call again at once.
-                self._settle_whole(watch)
-            if events:
-                await self._send_body(events, more=True)
+                await self._pass_events(watch, piece[:_FIRST_BYTES])
+                piece = piece[_FIRST_BYTES:]
+            await self._pass_events(watch, piece)
             limit.reschedule(clock() + silence)
         if not self._has_begun:
             await self._begin_stream(response)
         return await self._end_stream(watch)
 
-    async def _begin_stream(self, response: ClientResponse) -> None:
+    async def _pass_events(self, watch: StreamWatch, piece: bytes) -> None:
+        events = watch.feed(piece)
+        if watch.is_whole:
+            # Callers hang up as soon as they have read `[DONE]`, and may call again at once.
+            self._settle_whole(watch)
+        if events:
+            await self._send_body(events, more=True)
+
+    async def _begin_stream(self, response: Answer) -> None:
         self._note_start(response)
         self._has_begun = True
-        headers = answers.passed_headers(response.raw_headers)
+        headers = answers.passed_headers(response.headers)
         await self._send(
             {"type": "http.response.start", "status": response.status, "headers": headers}
         )
@@ -213,10 +208,10 @@ class Relay:
             paid.request, paid.price, text_length=watch.text_length, usage=watch.usage
         )
 
-    def _note_start(self, response: ClientResponse) -> None:
+    def _note_start(self, response: Answer) -> None:
         self._first_byte_ms = self._elapsed_ms()
         self._upstream_status = response.status
-        self._gateway_call_id = response.headers.get(CALL_ID_HEADER)
+        self._gateway_call_id = response.header(CALL_ID_HEADER)
 
     def _elapsed_ms(self) -> int:
         return round((time.perf_counter() - self._began_at) * 1000)
@@ -263,15 +258,15 @@ class Relay:
 CALLER_GONE = "caller_gone"
 
 
-def _headers(paid: PaidCall) -> dict[str, str]:
-    return {
-        "authorization": f"Bearer {paid.payer.billing_key}",
-        "content-type": "application/json",
+def _headers(paid: PaidCall) -> list[tuple[str, str]]:
+    return [
+        ("authorization", f"Bearer {paid.payer.billing_key}"),
+        ("content-type", "application/json"),
         # A compressed answer could neither be metered nor cleaned in passing.
-        "accept-encoding": "identity",
-        CALL_ID_HEADER: paid.call.call_id,
-        "x-litellm-spend-logs-metadata": _attribution(paid),
-    }
+        ("accept-encoding", "identity"),
+        (CALL_ID_HEADER.decode(), paid.call.call_id),
+        ("x-litellm-spend-logs-metadata", _attribution(paid)),
+    ]
 
 
 def _attribution(paid: PaidCall) -> str:
@@ -279,8 +274,9 @@ def _attribution(paid: PaidCall) -> str:
     return f'{{"call_id": "{paid.call.call_id}", "account_id": "{paid.payer.account_id}"{turn}}}'
 
 
-def _is_event_stream(response: ClientResponse) -> bool:
-    return response.status < 400 and response.content_type == "text/event-stream"
+def _is_event_stream(response: Answer) -> bool:
+    kind = response.header(b"content-type") or ""
+    return response.status < 400 and kind.startswith("text/event-stream")
 
 
 def _has_content(answer: dict[str, object]) -> bool:
