@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.pages.seed import end_budget
 from tests.pages.server import PagesServer
 from tests.pages.visitor import Visitor
 
@@ -79,6 +80,21 @@ def test_what_is_written_without_a_connection_stays_and_is_sent_later(
     expect(ada.page.get_by_text("Connected again.")).to_be_visible(timeout=30_000)
     ada.prompt.press("Enter")
     expect(ada.answers).to_have_count(1, timeout=20_000)
+
+
+def test_over_budget_the_text_stays_and_the_way_to_the_usage_is_shown(
+    ada: Visitor, server: PagesServer
+):
+    ada.ask("Plan my weekend")
+    end_budget(server.folder, ada.email)
+
+    ada.send("And the next one?")
+
+    refusal = ada.page.get_by_role("alert").filter(has_text="Your budget is spent")
+    expect(refusal).to_be_visible()
+    expect(ada.prompt).to_have_value("And the next one?")
+    refusal.get_by_role("link", name="See what was spent").click()
+    ada.page.wait_for_url("**/usage")
 
 
 def test_an_answer_is_copied_as_text_and_as_a_document(copying: Visitor):

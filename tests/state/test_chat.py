@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chat_platform.billing import budgets
 from chat_platform.context import AppContext, set_app_context
 from chat_platform.errors import Invalid, NotFound, UpstreamFailed
 from chat_platform.ports import TextPiece
@@ -138,6 +139,18 @@ async def test_a_refused_message_says_why_and_names_its_nonce(alice: Person):
     assert chat.refused_nonce == "n1"
     assert "too long" in chat.refusal
     assert chat.accepted_nonce == ""
+
+
+async def test_who_has_spent_the_budget_is_told_so(ctx: AppContext, alice: Person):
+    await budgets.set_limit(ctx, alice.id, limit_nano_usd=0)
+    tab = await open_chat(alice)
+
+    await tab.send(ChatState, "send", {"text": "Hello", "nonce": "n1"})
+
+    chat = tab.of(ChatState)
+    assert chat.is_over_budget
+    assert chat.refusal == "Your budget is spent. It renews with the next period."
+    assert chat.end["rows"] == []
 
 
 async def test_a_failed_turn_tells_why_and_can_be_tried_again(alice: Person, runtime: FakeRuntime):
