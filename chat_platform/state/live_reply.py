@@ -8,7 +8,7 @@ from chat_platform.web.markdown_html import split_frozen, to_html
 
 MAX_STEPS_SHOWN = 40
 MIN_PAUSE_SECONDS = 1 / 25
-MAX_CHARACTERS_A_SECOND = 60_000
+MAX_CHARACTERS_A_SECOND = 40_000
 """Of the tail, which is sent whole each time: a long table or code block is sent less often."""
 
 
