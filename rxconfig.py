@@ -12,7 +12,7 @@ config = rx.Config(
     # The build bakes this address in; launcher/frontend.py makes it the page's own origin.
     api_url="http://localhost:8000",
     deploy_url="http://localhost:8000",
-    # No cross-origin answers by Reflex: front_door.py decides who may open the socket.
+    # front_door.py decides who may open the socket; app.py puts ALLOWED_ORIGINS here at start.
     cors_allowed_origins=(),
     state_manager_mode="redis" if os.environ.get("REDIS_URL") else "memory",
     redis_url=os.environ.get("REDIS_URL") or None,

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import reflex as rx
+from reflex.config import get_config
 from reflex_base.environment import environment
 from starlette.types import ASGIApp
 
@@ -33,9 +34,11 @@ def with_doors(reflex: ASGIApp) -> ASGIApp:
     which they print for whatever fails later.
     """
     try:
-        load_settings()
+        settings = load_settings()
     except SettingsError as exc:
         raise SystemExit(str(exc)) from None
+    # Reflex answers preflights itself, before any door of ours, by this list.
+    get_config().cors_allowed_origins = tuple(sorted(settings.origins))
     front = FrontDoor(reflex=reflex, api=api, proxy=proxy, pages=BuiltPages())
     return TrustedProxies(KnownHosts(front, _settings, refusal), _settings)
 

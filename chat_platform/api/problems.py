@@ -26,6 +26,7 @@ _TITLES = {
     412: "Changed meanwhile",
     413: "Too large",
     415: "Unsupported media type",
+    421: "Not our host",
     422: "Invalid input",
     429: "Too many requests",
     500: "Something went wrong",
