@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 import reflex as rx
 from reflex.event import EventHandler, EventSpec
@@ -25,7 +26,7 @@ from chat_platform.sign_in import COOKIE
 from chat_platform.state.account import AccountState
 from tests.belongings import belongings_of
 from tests.fakes import FakeMemory
-from tests.people import Person
+from tests.people import PASSWORD, Person
 from tests.state.tab import OpenTab, Tab
 
 OF_THE_TAB_ALONE = {"dismiss_notice", "show_problem", "setvar"}
@@ -190,3 +191,25 @@ async def test_a_live_sign_in_is_let_in(alice: Person):
     (load,) = [h for h in HANDLERS if str(h) == "AccountState.load"]
 
     assert await call(load, alice.cookie) is None
+
+
+@pytest.mark.parametrize("end", ["password", "sign-in", "disabled"])
+async def test_an_open_tab_loses_its_sign_in_at_its_next_event(
+    client: httpx.AsyncClient, alice: Person, root: Person, end: str
+):
+    (load,) = [h for h in HANDLERS if str(h) == "AccountState.load"]
+    tab = Tab(OpenTab(alice.cookie).of(load.state))
+    assert await send(load, tab, {}) is None
+
+    if end == "password":
+        change = {"current": PASSWORD, "new": "another battery"}
+        await client.post("/api/v1/user/password", json=change, headers=alice.headers)
+    elif end == "sign-in":
+        listed = await client.get("/api/v1/user/sign-ins", headers=alice.headers)
+        (browser,) = [s["id"] for s in listed.json()["sign_ins"] if s["kind"] == "browser"]
+        await client.delete(f"/api/v1/user/sign-ins/{browser}", headers=alice.headers)
+    else:
+        path = f"/api/v1/admin/accounts/{alice.id}"
+        await client.patch(path, json={"disabled": True}, headers=root.headers)
+
+    assert is_sent_away(await send(load, tab, {}))
