@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlmodel import col
 
 from chat_platform.clock import now_ms
@@ -18,6 +18,9 @@ from chat_platform.turns import log as turn_log
 from chat_platform.turns.failures import TurnFailure
 
 log = structlog.get_logger()
+
+USED_UP = 0.99
+"""Of a call's token limit: models stop at the last whole word."""
 
 EndStatus = Literal["finished", "failed", "cancelled"]
 
@@ -96,15 +99,13 @@ class _Ending:
         )
 
     def _is_cut(self) -> bool:
-        """Tell whether the last call reached its limit: the runtime takes that for a normal end."""
-        last_call = (
-            select(col(ModelCall.completion_tokens))
-            .where(col(ModelCall.turn_id) == self._turn_id, col(ModelCall.kind) == "chat")
-            .order_by(col(ModelCall.started_at_ms).desc())
-            .limit(1)
+        """Tell whether a call used up its limit: the runtime takes that for a normal end."""
+        # Not the last call: a long reply may be followed by one that sums the conversation up.
+        longest = select(func.max(col(ModelCall.completion_tokens))).where(
+            col(ModelCall.turn_id) == self._turn_id, col(ModelCall.kind) == "chat"
         )
-        tokens = self._connection.execute(last_call).scalar_one_or_none() or 0
-        return tokens >= self._ctx.settings.max_reply_tokens
+        tokens = self._connection.execute(longest).scalar_one() or 0
+        return tokens >= self._ctx.settings.max_reply_tokens * USED_UP
 
 
 def _last_events(logged: list[TurnEvent], reply: Message | None, end: TurnEnd) -> list[TurnEvent]:

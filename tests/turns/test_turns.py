@@ -108,7 +108,7 @@ class TestReplying:
         turn_id = await turns.start_turn(ctx, alice.account, text="A long story")
         call = intent(ctx, Payer(alice.id, agent_id))
         await opened(ctx, call)
-        limit = Tokens(prompt=10, completion=ctx.settings.max_reply_tokens)
+        limit = Tokens(prompt=10, completion=ctx.settings.max_reply_tokens - 2)
         await ledger.settle_call(ctx, settlement(call, 7, tokens=limit))
 
         gate.set()
