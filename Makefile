@@ -52,7 +52,8 @@ test: lint unit unit-postgres chain ## All that must pass before a change lands
 
 .PHONY: test-full
 test-full: tools ## The slow rest: faults, real LiteLLM with its database, long runs
-	@$(BIN)/pytest -q -m "rig or slow" tests --ignore=tests/e2e
+	@$(BIN)/pytest -q -m "rig or slow" tests --ignore=tests/e2e --ignore=tests/proxy
+	@$(BIN)/pytest -q -m "rig or slow" --database both tests/proxy
 	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) tests/e2e
 
 .PHONY: fuzz

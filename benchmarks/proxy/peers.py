@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RIG = ROOT.parent / "shared" / "rigs" / "litellm" / "up.sh"
 STATE = ROOT / ".data" / "bench"
 PORTKEY = "@portkey-ai/gateway"
+PORTKEY_VERSION = "1.15.2"
+PORTKEY_STREAMS = Path(__file__).with_name("portkey_streams.mjs")
 LITELLM_KEY = "sk-master-of-the-benchmark-01234"
 
 _NGINX = """
@@ -53,6 +55,7 @@ class Peer:
     url: str
     process: psutil.Process | None
     headers: dict[str, str] = field(default_factory=dict)
+    kinds: tuple[str, ...] = ("plain", "stream")
 
     def cpu_seconds(self) -> float:
         return sum(sum(p.cpu_times()[:2]) for p in self._family())
@@ -90,42 +93,69 @@ def nginx(model_port: int) -> Iterator[Peer]:
 
 
 @contextmanager
-def ours_on_sqlite(
-    model_port: int, *, name: str = "ours (SQLite)", accounts: int = 0, calls: int = 0
-) -> Iterator[Peer]:
-    with tempfile.TemporaryDirectory() as home:
-        url = f"sqlite+aiosqlite:///{home}/platform.db"
-        with _ours(name, url, model_port, accounts=accounts, calls=calls) as peer:
-            yield peer
+def ours_on_sqlite(model_port: int) -> Iterator[Peer]:
+    with sized_ledger("ours (SQLite)", model_port) as peer:
+        yield peer
+
+
+@contextmanager
+def ours_on_uvicorn(model_port: int) -> Iterator[Peer]:
+    with sized_ledger("ours (SQLite, uvicorn)", model_port, server=_uvicorn) as peer:
+        yield peer
 
 
 @contextmanager
 def ours_on_postgres(model_port: int) -> Iterator[Peer]:
+    """With a Postgres that waits for its disk, as in production."""
     with ExitStack() as stack:
         home = tempfile.mkdtemp(prefix="chat-platform-bench-")
         stack.callback(shutil.rmtree, home, ignore_errors=True)
-        server = stack.enter_context(throwaway_postgres(Path(home)))
+        server = stack.enter_context(throwaway_postgres(Path(home), is_durable=True))
         url = server.url().replace("postgresql://", "postgresql+psycopg://", 1)
-        yield stack.enter_context(_ours("ours (Postgres)", url, model_port, accounts=0, calls=0))
+        asyncio.run(fill(url, accounts=0, calls=10))
+        yield stack.enter_context(_ours("ours (Postgres)", url, model_port, _granian))
+
+
+@contextmanager
+def sized_ledger(
+    name: str,
+    model_port: int,
+    *,
+    accounts: int = 10,
+    calls: int = 10,
+    server: "Callable[[int], list[str]] | None" = None,
+) -> Iterator[Peer]:
+    """Ours on SQLite, with so many accounts and rows in the ledger."""
+    with tempfile.TemporaryDirectory() as home:
+        url = f"sqlite+aiosqlite:///{home}/platform.db"
+        asyncio.run(fill(url, accounts=accounts, calls=calls))
+        with _ours(name, url, model_port, server or _granian) as peer:
+            yield peer
 
 
 @contextmanager
 def _ours(
-    name: str, database_url: str, model_port: int, *, accounts: int, calls: int
+    name: str, database_url: str, model_port: int, server: Callable[[int], list[str]]
 ) -> Iterator[Peer]:
-    asyncio.run(fill(database_url, accounts=accounts, calls=calls))
     port = free_port()
-    command = [str(Path(sys.executable).with_name("granian")), "--interface", "asgi", "--factory"]
-    command += ["benchmarks.proxy.ours:app", "--host", "127.0.0.1", "--port", str(port)]
     environment = {
         "DATABASE_URL": database_url,
         "LITELLM_BASE_URL": f"http://127.0.0.1:{model_port}",
     }
-    with _process(
-        [*command, "--workers", "1", "--log-level", "error"], port, environment
-    ) as process:
+    with _process([sys.executable, "-m", *server(port)], port, environment) as process:
         url = f"http://127.0.0.1:{port}/api/v1/llm-proxy/agent-{{n}}/chat/completions"
         yield Peer(name, url, process, {"authorization": f"Bearer {KEY}"})
+
+
+def _granian(port: int) -> list[str]:
+    command = ["granian", "--interface", "asgi", "--factory", "benchmarks.proxy.ours:app"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    return [*command, "--log-level", "error"]
+
+
+def _uvicorn(port: int) -> list[str]:
+    command = ["uvicorn", "--factory", "benchmarks.proxy.ours:app", "--port", str(port)]
+    return [*command, "--log-level", "critical", "--no-access-log"]
 
 
 @contextmanager
@@ -164,6 +194,34 @@ def litellm(model_port: int) -> Iterator[Peer]:
 
 @contextmanager
 def portkey(model_port: int) -> Iterator[Peer]:
+    """Portkey's gateway as it is published; for its streams see `portkey_streams`."""
+    with _portkey(model_port, ("plain",)) as peer:
+        yield peer
+
+
+@contextmanager
+def portkey_streams(model_port: int) -> Iterator[Peer]:
+    """As published it answers streams with 500: the preloaded file says why, and mends it."""
+    with _portkey(model_port, ("stream",), "--import", str(PORTKEY_STREAMS)) as peer:
+        yield peer
+
+
+@contextmanager
+def _portkey(model_port: int, kinds: tuple[str, ...], *options: str) -> Iterator[Peer]:
+    start = _installed_portkey()
+    port = free_port()
+    command = ["node", *options, str(start), "--headless", f"--port={port}"]
+    with _process(command, port) as process:
+        headers = {
+            "authorization": "Bearer x",
+            "x-portkey-provider": "openai",
+            "x-portkey-custom-host": f"http://127.0.0.1:{model_port}/v1",
+        }
+        url = f"http://127.0.0.1:{port}/v1/chat/completions"
+        yield Peer("Portkey", url, process, headers, kinds)
+
+
+def _installed_portkey() -> Path:
     npm = shutil.which("npm")
     if npm is None:
         raise Missing("npm is not installed")
@@ -171,30 +229,22 @@ def portkey(model_port: int) -> Iterator[Peer]:
     start = home / "node_modules" / PORTKEY / "build" / "start-server.js"
     if not start.exists():
         home.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [npm, "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(home), PORTKEY],
-            check=False,
-            capture_output=True,
-        )
+        command = [npm, "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(home)]
+        subprocess.run([*command, f"{PORTKEY}@{PORTKEY_VERSION}"], check=False, capture_output=True)
     if not start.exists():
         raise Missing("npm did not install Portkey's gateway")
-    port = free_port()
-    with _process(["node", str(start), "--headless", f"--port={port}"], port) as process:
-        headers = {
-            "authorization": "Bearer x",
-            "x-portkey-provider": "openai",
-            "x-portkey-custom-host": f"http://127.0.0.1:{model_port}/v1",
-        }
-        yield Peer("Portkey", f"http://127.0.0.1:{port}/v1/chat/completions", process, headers)
+    return start
 
 
 ALL: list[Callable[[int], AbstractContextManager[Peer]]] = [
     direct,
     nginx,
     ours_on_sqlite,
+    ours_on_uvicorn,
     ours_on_postgres,
-    litellm,
     portkey,
+    portkey_streams,
+    litellm,
 ]
 
 

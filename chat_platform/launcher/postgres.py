@@ -127,11 +127,14 @@ def ensure_database(server: Postgres, name: str, *, extension: str = "") -> None
 
 
 @contextmanager
-def throwaway_postgres(folder: Path) -> Iterator[Postgres]:
-    """Run a Postgres for tests in `folder`, fast and without any promise of durability."""
+def throwaway_postgres(folder: Path, *, is_durable: bool = False) -> Iterator[Postgres]:
+    """Run a Postgres in `folder` for tests: fast, and without any promise of durability."""
     give(folder, choose_user())
     server = prepare(
-        folder, password=secrets.token_hex(16), port=free_port(), options=FAST_AND_FORGETFUL
+        folder,
+        password=secrets.token_hex(16),
+        port=free_port(),
+        options={} if is_durable else FAST_AND_FORGETFUL,
     )
     running = Running(server.program(folder / "log"), folder / "run")
     try:

@@ -53,7 +53,7 @@ async def _server(url: str, upstream: FakeUpstream) -> AsyncIterator[tuple[int, 
 
 
 async def _wait_for(port: int) -> None:
-    for _ in range(300):
+    for _ in range(1200):
         with suppress(OSError):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.close()
@@ -77,8 +77,10 @@ async def _rows(ctx: AppContext) -> dict[str, ModelCall]:
         return {row.id: row for row in await session.exec(select(ModelCall))}
 
 
-async def test_a_server_killed_at_fifty_random_moments_loses_and_doubles_nothing(tmp_path: Path):
-    url = f"sqlite+aiosqlite:///{tmp_path}/platform.db"
+async def test_a_server_killed_at_fifty_random_moments_loses_and_doubles_nothing(
+    database_url: str,
+):
+    url = database_url
     await ours.fill(url, accounts=0, calls=0)
     dice = random.Random(7)
     plain, streamed = completion(), whole_stream()
