@@ -52,9 +52,9 @@ test: lint unit unit-postgres chain ## All that must pass before a change lands
 
 .PHONY: test-full
 test-full: tools ## The slow rest: faults, real LiteLLM with its database, long runs
-	@$(BIN)/pytest -q -m "rig or slow" tests --ignore=tests/e2e --ignore=tests/proxy
+	@$(BIN)/pytest -q -m "rig or slow" tests --ignore=tests/e2e --ignore=tests/pages --ignore=tests/proxy
 	@$(BIN)/pytest -q -m "rig or slow" --database both tests/proxy
-	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) tests/e2e
+	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) tests/e2e tests/pages
 
 .PHONY: fuzz
 fuzz: .venv/.dev ## Send the API many odd requests (FUZZ_EXAMPLES a route)
@@ -63,6 +63,10 @@ fuzz: .venv/.dev ## Send the API many odd requests (FUZZ_EXAMPLES a route)
 .PHONY: bench-login
 bench-login: .venv/.dev ## Show that logins take the same time for known and unknown addresses
 	@$(BIN)/python -m benchmarks.login
+
+.PHONY: screenshots
+screenshots: tools ## Take pictures of every page in every state into docs/screenshots
+	@$(BIN)/python -m tests.pages.screenshots
 
 .PHONY: bench-turns
 bench-turns: .venv/.dev ## Measure what turns cost: latency over bare Letta, memory for many at once

@@ -114,6 +114,18 @@ document.addEventListener("click", (event) => {
   if (event.target.matches("dialog")) event.target.close();
 });
 
+// How much of what a text may hold is used, while it is written.
+function count(field) {
+  const told = field.form?.querySelector("output.count");
+  if (!told) return;
+  const figure = (n) => n.toLocaleString(root.lang);
+  const used = [...field.value].length;
+  told.textContent = `${figure(used)} / ${figure(Number(field.dataset.limit))}`;
+  told.classList.toggle("is-over", used > Number(field.dataset.limit));
+}
+document.addEventListener("input", (event) => event.target.dataset?.limit && count(event.target));
+document.addEventListener("focusin", (event) => event.target.dataset?.limit && count(event.target));
+
 // Shortcuts are listed in the dialog that `?` opens.
 const SHORTCUTS = {
   "?": () => openDialog("shortcuts"),

@@ -1,5 +1,6 @@
 """What administrators may see and do: accounts, budgets, usage, the audit log. Never content."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import structlog
@@ -48,6 +49,13 @@ async def list_accounts(
         found = list((await session.exec(query)).all())
     shown = found[:limit]
     return AccountPage(shown, shown[-1].id if len(found) > limit else None)
+
+
+async def emails_of(ctx: AppContext, account_ids: Collection[str]) -> dict[str, str]:
+    """Return the addresses by id; ids of no account, or of one that is gone, are left out."""
+    query = select(Account.id, Account.email).where(col(Account.id).in_(account_ids))
+    async with reading(ctx.engine) as session:
+        return dict((await session.exec(query)).all())
 
 
 async def set_disabled(

@@ -64,6 +64,18 @@ async def latest_of(ctx: AppContext, account_id: AccountId) -> dict[str, BlockRe
         return await _latest(session, account_id)
 
 
+async def first_of(ctx: AppContext, account_id: AccountId) -> dict[str, str]:
+    """Return what each block said when it was first recorded, by label."""
+    oldest = (
+        select(func.min(BlockRevision.position))
+        .where(col(BlockRevision.account_id) == account_id)
+        .group_by(col(BlockRevision.label))
+    )
+    query = select(BlockRevision).where(col(BlockRevision.position).in_(oldest))
+    async with reading(ctx.engine) as session:
+        return {row.label: row.value for row in (await session.exec(query)).all()}
+
+
 async def history_of(
     ctx: AppContext, account_id: AccountId, label: str, *, limit: int
 ) -> list[BlockRevision]:

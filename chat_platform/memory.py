@@ -145,6 +145,22 @@ async def delete_passage(ctx: AppContext, account: Account, passage_id: str) -> 
         await ctx.memory.delete_passage(agent_id, passage_id)
 
 
+async def reset_memory(ctx: AppContext, account: Account) -> None:
+    """Give every block its first text back and empty the archive; the agent itself stays.
+
+    The blocks' history tells of it and can undo it; the archive is gone. Raises as `write_block`.
+    """
+    async with _changing(ctx, account) as (agent_id, turn_id):
+        first = await block_revisions.first_of(ctx, AccountId(account.id))
+        for block in await ctx.memory.blocks(agent_id):
+            await block_revisions.record(ctx, AccountId(account.id), [block], BY_AGENT)
+            cause = Cause("person", turn_id)
+            await _replace(ctx, account, agent_id, block, first.get(block.label, ""), cause)
+        while passages := await ctx.memory.passages(agent_id, limit=MAX_PASSAGES):
+            for passage in passages:
+                await ctx.memory.delete_passage(agent_id, passage.id)
+
+
 async def reset_agent(ctx: AppContext, account: Account) -> AgentId:
     """Replace the agent by a fresh one that remembers nothing; the chat history stays."""
     async with hold(ctx, AccountId(account.id), "memory"):

@@ -37,7 +37,7 @@ async def login(
 async def register(
     ctx: Ctx, request: Request, email: Field = "", password: Field = "", name: Field = ""
 ) -> RedirectResponse:
-    """Make an account and sign in, or go to `/login?notice=confirmation_required`."""
+    """Make an account and sign in, or go to `/confirm?notice=confirmation_required`."""
     try:
         signed_in = await sign_in.register(
             ctx,
@@ -49,8 +49,36 @@ async def register(
     except PlatformError as exc:
         return _back_to("/register", exc, email=email, name=name)
     if signed_in is None:
-        return _to("/login", notice="confirmation_required", email=email)
+        return _to("/confirm", notice="confirmation_required", email=email)
     return _signed_in(request, signed_in, to=HOME)
+
+
+@router.post("/confirm", status_code=303, response_class=RedirectResponse)
+async def confirm(
+    ctx: Ctx, request: Request, email: Field = "", code: Field = ""
+) -> RedirectResponse:
+    """Confirm the address with the code from the mail, and sign in."""
+    ensure_same_site(request, ctx.settings)
+    try:
+        signed_in = await sign_in.confirm(
+            ctx, email=email, code=code, visit=visit_of(request, "browser")
+        )
+    except PlatformError as exc:
+        return _back_to("/confirm", exc, email=email)
+    return _signed_in(request, signed_in, to=HOME)
+
+
+@router.post("/confirm/resend", status_code=303, response_class=RedirectResponse)
+async def resend_confirmation(
+    ctx: Ctx, request: Request, address: ClientAddress, email: Field = ""
+) -> RedirectResponse:
+    """Send the code again, if the address waits for it."""
+    ensure_same_site(request, ctx.settings)
+    try:
+        await sign_in.resend_confirmation(ctx, email, address=address)
+    except PlatformError as exc:
+        return _back_to("/confirm", exc, email=email)
+    return _to("/confirm", notice="code_sent", email=email)
 
 
 @router.post("/forgot", status_code=303, response_class=RedirectResponse)

@@ -9,9 +9,15 @@ from chat_platform.pages.chat import chat_page
 from chat_platform.pages.crash import guarded
 from chat_platform.pages.language import _
 from chat_platform.pages.memory import memory_page
-from chat_platform.pages.missing import missing_page
+from chat_platform.pages.missing import error_page, missing_page
 from chat_platform.pages.settings import settings_page
-from chat_platform.pages.sign_in import forgot_page, login_page, register_page, reset_page
+from chat_platform.pages.sign_in import (
+    confirm_page,
+    forgot_page,
+    login_page,
+    register_page,
+    reset_page,
+)
 from chat_platform.pages.usage import usage_page
 from chat_platform.state.access import AccessState
 from chat_platform.state.account import AccountState
@@ -40,6 +46,7 @@ def add_pages(app: rx.App) -> None:
     load = AccountState.load
     _add(app, "/login", login_page, _("Sign in"))
     _add(app, "/register", register_page, _("Create your account"))
+    _add(app, "/confirm", confirm_page, _("Confirm your address"))
     _add(app, "/forgot", forgot_page, _("Forgotten password"))
     _add(app, "/reset", reset_page, _("New password"))
     _add(app, "/chat", chat_page, _("Chat"), [load, ChatState.open])
@@ -52,6 +59,7 @@ def add_pages(app: rx.App) -> None:
     )
     _add(app, "/admin", admin_page, _("Administration"), [load, AdminState.open])
     _add(app, "/404", missing_page, _("Nothing here"))
+    _add(app, "/error", error_page, _("Something went wrong"))
 
 
 def _add(app: rx.App, route: str, body: Any, title: str, on_load: list[Any] | None = None) -> None:

@@ -2,15 +2,24 @@
 
 import reflex as rx
 
-from chat_platform.pages.elements import Item, native_link
+from chat_platform.pages.elements import (
+    Item,
+    native_form,
+    native_link,
+    nothing_yet,
+    panel,
+    small_button,
+    told_field,
+)
 from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
 from chat_platform.state.access import LIFETIMES_DAYS, AccessState
 
 
 def tokens() -> rx.Component:
-    return rx.el.section(
-        rx.el.h2(_("API tokens"), id="tokens-title"),
+    return panel(
+        _("API tokens"),
+        "tokens-title",
         rx.el.p(
             _("A token lets a script write to your agent, within the rights that you give it."),
             " ",
@@ -21,11 +30,14 @@ def tokens() -> rx.Component:
         rx.cond(
             AccessState.tokens,
             rx.el.ul(rx.foreach(AccessState.tokens, _token), class_name="rows"),
-            rx.el.p(_("No tokens yet."), class_name="soft"),
+            nothing_yet(
+                _(
+                    "No tokens yet. Make one below, and you get a command that writes to your "
+                    "agent from a terminal."
+                )
+            ),
         ),
         _new_token(),
-        class_name="panel stack",
-        custom_attrs={"aria-labelledby": "tokens-title"},
     )
 
 
@@ -62,12 +74,8 @@ def _token(token: Item) -> rx.Component:
             rx.cond(token["is_expired"], rx.el.em(" ", _("expired"))),
             rx.el.small(token["about"]),
         ),
-        rx.el.button(
-            _("Revoke"),
-            rx.el.span(" ", token["name"], class_name="sr-only"),
-            type="button",
-            class_name="quiet",
-            on_click=AccessState.revoke_token(token["id"]),
+        small_button(
+            _("Revoke"), about=token["name"], on_click=AccessState.revoke_token(token["id"])
         ),
         key=token["id"],
     )
@@ -80,20 +88,23 @@ def _new_token() -> rx.Component:
         ("usage", _("Usage")),
     ]
     return rx.el.form(
-        rx.cond(
-            AccessState.token_problem != "",
-            rx.el.p(AccessState.token_problem, role="alert", class_name="notice problem"),
-        ),
-        rx.el.div(
-            rx.el.label(_("Name of the token"), html_for="token-name"),
-            rx.el.input(id="token-name", name="name", max_length=100, auto_complete="off"),
-            class_name="field",
+        told_field(
+            _("Name of the token"),
+            "token-name",
+            AccessState.name_problem,
+            name="name",
+            max_length=100,
+            auto_complete="off",
         ),
         rx.el.fieldset(
             rx.el.legend(_("Rights")),
             *(
                 rx.el.label(rx.el.input(type="checkbox", name=f"scope-{scope}", value="1"), name)
                 for scope, name in rights
+            ),
+            rx.cond(
+                AccessState.rights_problem != "",
+                rx.el.p(AccessState.rights_problem, role="alert", class_name="field-error"),
             ),
             class_name="choices",
         ),
@@ -113,32 +124,46 @@ def _new_token() -> rx.Component:
         ),
         rx.el.button(_("Make a token"), type="submit"),
         on_submit=AccessState.make_token,
-        reset_on_submit=True,
+        key=AccessState.token_form,
         class_name="stack narrow",
     )
 
 
 def sign_ins() -> rx.Component:
-    return rx.el.section(
-        rx.el.h2(_("Where you are signed in"), id="sign-ins-title"),
+    return panel(
+        _("Where you are signed in"),
+        "sign-ins-title",
         rx.el.ul(rx.foreach(AccessState.sign_ins, _sign_in), class_name="rows"),
-        class_name="panel stack",
-        custom_attrs={"aria-labelledby": "sign-ins-title"},
+        rx.cond(
+            AccessState.has_others,
+            rx.el.div(
+                rx.el.button(
+                    _("Sign out everywhere else"), type="button", on_click=AccessState.end_others
+                ),
+                class_name="actions",
+            ),
+        ),
     )
 
 
 def _sign_in(sign_in: Item) -> rx.Component:
     return rx.el.li(
-        rx.el.div(rx.el.span(sign_in["device"]), rx.el.small(sign_in["seen"])),
+        rx.el.div(
+            rx.el.span(sign_in["device"], title=sign_in["told"]), rx.el.small(sign_in["seen"])
+        ),
         rx.cond(
             sign_in["is_current"],
-            rx.el.small(_("This browser")),
-            rx.el.button(
-                _("End"),
-                rx.el.span(" ", sign_in["device"], class_name="sr-only"),
-                type="button",
-                class_name="quiet",
-                on_click=AccessState.end_sign_in(sign_in["id"]),
+            rx.el.div(
+                rx.el.small(_("This browser")),
+                native_form(
+                    rx.el.button(icon("leave"), _("Sign out"), type="submit", class_name="quiet"),
+                    action="/api/v1/session/logout",
+                    method="post",
+                ),
+                class_name="actions",
+            ),
+            small_button(
+                _("End"), about=sign_in["device"], on_click=AccessState.end_sign_in(sign_in["id"])
             ),
         ),
         key=sign_in["id"],

@@ -2,7 +2,14 @@
 
 import reflex as rx
 
-from chat_platform.pages.elements import Item
+from chat_platform.pages.elements import (
+    Item,
+    nothing_yet,
+    panel,
+    problem_line,
+    row_form,
+    small_button,
+)
 from chat_platform.pages.language import _
 from chat_platform.pages.shell import shell
 from chat_platform.state.admin import AdminState
@@ -18,10 +25,7 @@ def admin_page() -> rx.Component:
                 class_name="lead",
             ),
         ),
-        rx.cond(
-            AdminState.admin_problem != "",
-            rx.el.p(AdminState.admin_problem, role="alert", class_name="notice problem"),
-        ),
+        problem_line(AdminState.admin_problem),
         _accounts(),
         _audit(),
         main_class="sheet-page",
@@ -29,31 +33,21 @@ def admin_page() -> rx.Component:
 
 
 def _accounts() -> rx.Component:
-    return rx.el.section(
-        rx.el.h2(_("Accounts"), id="accounts-title"),
-        rx.el.form(
-            rx.el.label(_("Name or e-mail"), html_for="account-words", class_name="sr-only"),
-            rx.el.input(
-                id="account-words",
-                name="words",
-                type="search",
-                placeholder=_("Name or e-mail"),
-                auto_complete="off",
-            ),
-            rx.el.button(_("Search"), type="submit"),
-            on_submit=AdminState.search,
-            class_name="inline-form",
-        ),
+    return panel(
+        _("Accounts"),
+        "accounts-title",
+        row_form("account-words", _("Name or e-mail"), _("Search"), on_submit=AdminState.search),
         rx.el.ul(rx.foreach(AdminState.accounts, _account), class_name="rows"),
         rx.cond(
-            AdminState.next_before != "",
-            rx.el.button(
-                _("Show more"), type="button", class_name="quiet", on_click=AdminState.show_more
-            ),
+            AdminState.has_found_nobody,
+            nothing_yet(_("Nobody's name or address contains these words.")),
         ),
-        class_name="panel stack",
-        custom_attrs={"aria-labelledby": "accounts-title"},
+        _more(AdminState.next_before != "", AdminState.show_more),
     )
+
+
+def _more(is_there: rx.Var | bool, on_click: rx.event.EventType) -> rx.Component:
+    return rx.cond(is_there, small_button(_("Show more"), on_click=on_click))
 
 
 def _account(account: Item) -> rx.Component:
@@ -63,30 +57,19 @@ def _account(account: Item) -> rx.Component:
             " ",
             rx.el.span(account["name"], class_name="soft"),
             rx.cond(account["is_disabled"], rx.el.em(" ", _("disabled"))),
-            rx.el.small(
-                rx.el.span(account["spent"], class_name="number"),
-                " / $",
-                account["limit"],
-                " · ",
-                account["period"],
-                " · ",
-                account["since"],
-            ),
+            rx.el.small(account["about"]),
             rx.cond(AdminState.editing == account["id"], _budget(account)),
         ),
         rx.el.div(
-            rx.el.button(
+            small_button(
                 _("Budget"),
-                rx.el.span(" ", account["email"], class_name="sr-only"),
-                type="button",
-                class_name="quiet",
+                about=account["email"],
                 on_click=AdminState.edit(account["id"]),
+                aria_expanded=rx.cond(AdminState.editing == account["id"], "true", "false"),
             ),
-            rx.el.button(
+            small_button(
                 rx.cond(account["is_disabled"], _("Enable"), _("Disable")),
-                rx.el.span(" ", account["email"], class_name="sr-only"),
-                type="button",
-                class_name="quiet",
+                about=account["email"],
                 on_click=AdminState.set_disabled(account["id"], ~account["is_disabled"]),
             ),
             class_name="actions",
@@ -113,35 +96,26 @@ def _budget(account: Item) -> rx.Component:
 
 
 def _audit() -> rx.Component:
-    return rx.el.section(
-        rx.el.h2(_("What happened"), id="audit-title"),
-        rx.el.div(
-            rx.el.table(
-                rx.el.thead(
-                    rx.el.tr(
-                        rx.el.th(_("When"), scope="col"),
-                        rx.el.th(_("What"), scope="col"),
-                        rx.el.th(_("By"), scope="col"),
-                        rx.el.th(_("On"), scope="col"),
-                    )
-                ),
-                rx.el.tbody(rx.foreach(AdminState.entries, _entry)),
-            ),
-            class_name="table-wrap",
-            tab_index=0,
-            role="group",
-            aria_label=_("What happened"),
+    return panel(
+        _("What happened"),
+        "audit-title",
+        rx.el.ul(rx.foreach(AdminState.entries, _entry), class_name="rows"),
+        rx.cond(
+            AdminState.entries,
+            rx.fragment(),
+            nothing_yet(_("Nothing yet. Changes to accounts, tokens and budgets are noted here.")),
         ),
-        class_name="panel stack",
-        custom_attrs={"aria-labelledby": "audit-title"},
+        _more(AdminState.entries_before > 0, AdminState.show_more_entries),
     )
 
 
 def _entry(entry: Item) -> rx.Component:
-    return rx.el.tr(
-        rx.el.td(entry["when"]),
-        rx.el.td(entry["action"]),
-        rx.el.td(rx.el.code(entry["actor"])),
-        rx.el.td(rx.el.code(entry["subject"])),
+    return rx.el.li(
+        rx.el.div(
+            rx.el.span(entry["action"]),
+            rx.cond(entry["subject"] != "", rx.el.span(": ", rx.el.strong(entry["subject"]))),
+            rx.el.small(entry["actor"]),
+        ),
+        rx.el.small(entry["when"], class_name="when"),
         key=entry["position"],
     )

@@ -2,66 +2,58 @@
 
 import reflex as rx
 
-from chat_platform.pages.elements import Item
+from chat_platform.memory import MAX_PASSAGE_CHARACTERS
+from chat_platform.pages.elements import (
+    Item,
+    nothing_yet,
+    panel,
+    problem_line,
+    row_form,
+    small_button,
+    told_field,
+)
 from chat_platform.pages.language import _
-from chat_platform.state.archive import RESET_WORD, ArchiveState
+from chat_platform.state.archive import RESETS, ArchiveState
 
 
 def archive() -> rx.Component:
-    return rx.el.section(
-        rx.el.h2(_("Archive"), id="archive-title"),
+    return panel(
+        _("Archive"),
+        "archive-title",
         rx.el.p(
             _("Passages that your agent put aside, to look them up when they matter."),
             class_name="soft",
         ),
-        rx.cond(
-            ArchiveState.archive_problem != "",
-            rx.el.p(ArchiveState.archive_problem, role="alert", class_name="notice problem"),
-        ),
+        problem_line(ArchiveState.archive_problem),
         _search(),
-        rx.cond(
-            ArchiveState.is_empty,
-            rx.cond(
-                ArchiveState.query != "",
-                rx.el.p(_("Nothing like this in the archive."), class_name="soft"),
-                rx.el.p(
-                    _("Empty so far. Add a first passage, or ask your agent to archive one."),
-                    class_name="soft",
-                ),
-            ),
-        ),
+        rx.cond(ArchiveState.is_empty, _nothing()),
         rx.el.ul(rx.foreach(ArchiveState.passages, _passage), class_name="passages"),
         rx.cond(
             ArchiveState.next_before != "",
-            rx.el.button(
-                _("Show more"), type="button", class_name="quiet", on_click=ArchiveState.show_more
-            ),
+            small_button(_("Show more"), on_click=ArchiveState.show_more),
         ),
         _add(),
-        class_name="panel stack",
-        custom_attrs={"aria-labelledby": "archive-title"},
     )
 
 
 def _search() -> rx.Component:
-    return rx.el.form(
-        rx.el.label(_("Search the archive"), html_for="archive-words", class_name="sr-only"),
-        rx.el.input(
-            id="archive-words",
-            name="words",
-            type="search",
-            placeholder=_("Search by meaning"),
-            auto_complete="off",
-        ),
-        rx.el.button(_("Search"), type="submit"),
+    return row_form(
+        "archive-words",
+        _("Search by meaning"),
+        _("Search"),
         rx.cond(
             ArchiveState.query != "",
-            rx.el.button(
-                _("Show all"), type="button", class_name="quiet", on_click=ArchiveState.list_newest
-            ),
+            small_button(_("Show all"), on_click=ArchiveState.list_newest),
         ),
         on_submit=ArchiveState.search,
-        class_name="inline-form",
+    )
+
+
+def _nothing() -> rx.Component:
+    return rx.cond(
+        ArchiveState.query != "",
+        nothing_yet(_("Nothing like this in the archive.")),
+        nothing_yet(_("Empty so far. Add a first passage, or ask your agent to archive one.")),
     )
 
 
@@ -70,12 +62,25 @@ def _passage(passage: Item) -> rx.Component:
         rx.el.p(passage["text"]),
         rx.el.div(
             rx.el.small(passage["when"]),
-            rx.el.button(
-                _("Delete"),
-                rx.el.span(" ", passage["text"], class_name="sr-only"),
-                type="button",
-                class_name="quiet",
-                on_click=ArchiveState.delete(passage["id"]),
+            rx.cond(
+                ArchiveState.doubtful == passage["id"],
+                rx.el.span(
+                    rx.el.small(_("Delete for good?"), role="status"),
+                    rx.el.button(
+                        _("Delete"),
+                        type="button",
+                        class_name="small danger",
+                        auto_focus=True,
+                        on_click=ArchiveState.delete(passage["id"]),
+                    ),
+                    small_button(_("Keep"), on_click=ArchiveState.doubt("")),
+                    class_name="actions",
+                ),
+                small_button(
+                    _("Delete"),
+                    about=passage["text"].to(str),
+                    on_click=ArchiveState.doubt(passage["id"]),
+                ),
             ),
             class_name="actions",
         ),
@@ -87,43 +92,67 @@ def _add() -> rx.Component:
     return rx.el.form(
         rx.el.div(
             rx.el.label(_("Add a passage"), html_for="passage-text"),
-            rx.el.textarea(id="passage-text", name="text", rows="2", max_length=8000),
+            rx.el.textarea(
+                id="passage-text",
+                name="text",
+                rows="2",
+                max_length=MAX_PASSAGE_CHARACTERS,
+                required=True,
+            ),
             class_name="field",
         ),
-        rx.el.button(_("Add"), type="submit"),
+        problem_line(ArchiveState.add_problem),
+        rx.el.div(rx.el.button(_("Add"), type="submit"), class_name="actions"),
         on_submit=ArchiveState.add,
-        reset_on_submit=True,
+        key=ArchiveState.add_form,
         class_name="stack",
     )
 
 
 def start_over() -> rx.Component:
-    return rx.el.section(
-        rx.el.h2(_("Start over"), id="reset-title"),
-        rx.el.p(
-            _(
-                "Your agent forgets everything: blocks and archive. The conversation stays "
-                "readable. This cannot be taken back."
-            ),
-            class_name="soft",
-        ),
+    return panel(
+        _("Start over"),
+        "reset-title",
         rx.el.form(
-            rx.cond(
-                ArchiveState.reset_problem != "",
-                rx.el.p(ArchiveState.reset_problem, role="alert", class_name="notice problem"),
-            ),
-            rx.el.div(
-                rx.el.label(
-                    _("To confirm, type"), " ", rx.el.code(RESET_WORD), html_for="reset-confirm"
+            rx.el.fieldset(
+                rx.el.legend(_("What to forget")),
+                _kind(
+                    "memory",
+                    _("The memory"),
+                    _(
+                        "The blocks say again what they said at first, and the archive is emptied. "
+                        "Your agent still has your latest messages before its eyes."
+                    ),
                 ),
-                rx.el.input(id="reset-confirm", name="confirm", auto_complete="off"),
-                class_name="field",
+                _kind(
+                    "agent",
+                    _("The whole agent"),
+                    _(
+                        "A fresh agent takes its place, which knows nothing of you. The "
+                        "conversation stays readable."
+                    ),
+                ),
+                class_name="kinds",
             ),
-            rx.el.button(_("Forget everything"), type="submit", class_name="danger"),
+            told_field(
+                _("To confirm, type “{word}”", word=_("reset")),
+                "reset-confirm",
+                ArchiveState.reset_problem,
+                name="confirm",
+                auto_complete="off",
+                auto_capitalize="none",
+            ),
+            rx.el.p(_("This cannot be taken back."), class_name="soft"),
+            rx.el.button(_("Forget"), type="submit", class_name="danger"),
             on_submit=ArchiveState.start_over,
-            reset_on_submit=True,
+            key=ArchiveState.reset_form,
             class_name="stack narrow",
         ),
-        class_name="panel stack",
-        custom_attrs={"aria-labelledby": "reset-title"},
+    )
+
+
+def _kind(value: str, name: str, meaning: str) -> rx.Component:
+    return rx.el.label(
+        rx.el.input(type="radio", name="what", value=value, default_checked=value == RESETS[0]),
+        rx.el.span(name, rx.el.small(meaning)),
     )

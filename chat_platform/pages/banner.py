@@ -9,7 +9,7 @@ def demo_banner() -> rx.Component:
     return rx.el.aside(
         rx.el.strong(_("Demo model.")),
         " ",
-        _("Answers are made up by a small built-in model. For a real one put"),
+        _("For a real one put"),
         " ",
         rx.el.code("GEMINI_API_KEY=…"),
         " ",

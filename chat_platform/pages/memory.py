@@ -3,7 +3,13 @@
 import reflex as rx
 
 from chat_platform.pages.archive import archive, start_over
-from chat_platform.pages.elements import Item, page_link
+from chat_platform.pages.elements import (
+    Item,
+    nothing_yet,
+    page_link,
+    problem_line,
+    small_button,
+)
 from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
 from chat_platform.pages.shell import shell
@@ -83,20 +89,20 @@ def _reading(block: Item) -> rx.Component:
         rx.cond(
             block["value"] != "",
             rx.el.p(block["value"], class_name="block-text", custom_attrs={"data-value": ""}),
-            rx.el.p(_("Nothing yet. Tell your agent something worth keeping."), class_name="soft"),
+            nothing_yet(_("Nothing yet. Tell your agent something worth keeping.")),
         ),
         _fill(block),
         rx.el.div(
             rx.el.button(
                 icon("edit"),
                 _("Edit"),
+                rx.el.span(" ", block["title"], class_name="sr-only"),
                 type="button",
                 on_click=MemoryState.edit(block["label"]),
             ),
-            rx.el.button(
+            small_button(
                 _("History"),
-                type="button",
-                class_name="quiet",
+                about=block["title"].to(str),
                 on_click=BlockHistoryState.toggle(block["label"]),
                 custom_attrs={
                     "aria-expanded": rx.cond(
@@ -112,26 +118,40 @@ def _reading(block: Item) -> rx.Component:
 
 def _editor(block: Item) -> rx.Component:
     field_id = "edit-" + block["label"].to(str)
+    is_mine = MemoryState.mine != ""
     return rx.el.form(
-        rx.cond(
-            MemoryState.edit_problem != "",
-            rx.el.p(MemoryState.edit_problem, role="alert", class_name="notice problem"),
+        problem_line(MemoryState.edit_problem),
+        rx.cond(MemoryState.has_conflict, _conflict(block)),
+        rx.el.label(
+            rx.cond(MemoryState.has_conflict, _("Your version"), _("Text of this block")),
+            html_for=field_id,
         ),
-        rx.cond(MemoryState.mine != "", _conflict(block)),
-        rx.el.label(_("Text of this block"), html_for=field_id),
         rx.el.textarea(
             id=field_id,
             name="value",
             rows="8",
-            default_value=rx.cond(MemoryState.mine != "", MemoryState.mine, block["value"]),
+            default_value=rx.cond(is_mine, MemoryState.mine, block["value"]),
             key=block["revision"],
+            read_only=MemoryState.is_waiting,
+            custom_attrs={"data-limit": block["limit"]},
         ),
+        # page.js counts while one types.
+        rx.el.output(html_for=field_id, class_name="count", custom_attrs={"aria-live": "off"}),
         rx.el.input(type="hidden", name="label", value=block["label"], read_only=True),
         rx.el.input(type="hidden", name="revision", value=block["revision"], read_only=True),
-        _fill(block),
+        rx.el.div(
+            rx.cond(
+                MemoryState.is_waiting,
+                rx.el.p(
+                    _("Your agent is answering. This is saved as soon as it has finished."),
+                    class_name="notice",
+                ),
+            ),
+            role="status",
+        ),
         rx.el.div(
             rx.el.button(
-                rx.cond(MemoryState.mine != "", _("Save mine instead"), _("Save")),
+                rx.cond(MemoryState.has_conflict, _("Save mine instead"), _("Save")),
                 type="submit",
                 class_name="primary",
                 disabled=MemoryState.is_saving,
@@ -156,10 +176,7 @@ def _conflict(block: Item) -> rx.Component:
 def _history(block: Item) -> rx.Component:
     return rx.el.div(
         rx.el.h3(_("History")),
-        rx.cond(
-            BlockHistoryState.history_problem != "",
-            rx.el.p(BlockHistoryState.history_problem, role="alert", class_name="notice problem"),
-        ),
+        problem_line(BlockHistoryState.history_problem),
         rx.el.ol(
             rx.foreach(BlockHistoryState.revisions, lambda r: _revision(block, r)),
             class_name="revisions",
@@ -186,10 +203,8 @@ def _revision(block: Item, revision: Item) -> rx.Component:
         rx.cond(
             revision["is_current"],
             rx.el.small(_("This is what it says now.")),
-            rx.el.button(
+            small_button(
                 _("Bring this text back"),
-                type="button",
-                class_name="quiet",
                 on_click=BlockHistoryState.undo(block["label"], revision["revision"]),
             ),
         ),

@@ -3,7 +3,7 @@
 import reflex as rx
 
 from chat_platform.pages.access import sign_ins, tokens
-from chat_platform.pages.elements import native_link
+from chat_platform.pages.elements import native_link, panel, told_field
 from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
 from chat_platform.pages.shell import shell
@@ -30,15 +30,6 @@ def settings_page() -> rx.Component:
     )
 
 
-def panel(title: str, panel_id: str, *children: rx.Component) -> rx.Component:
-    return rx.el.section(
-        rx.el.h2(title, id=panel_id),
-        *children,
-        class_name="panel stack",
-        custom_attrs={"aria-labelledby": panel_id},
-    )
-
-
 def _profile() -> rx.Component:
     return panel(
         _("Name"),
@@ -58,7 +49,7 @@ def _profile() -> rx.Component:
                 class_name="inline-form",
             ),
             on_submit=SettingsState.save_name,
-            class_name="field",
+            class_name="field narrow",
         ),
     )
 
@@ -108,40 +99,43 @@ def _password() -> rx.Component:
         _("Password"),
         "password-title",
         rx.el.form(
-            rx.cond(
-                SettingsState.password_problem != "",
-                rx.el.p(SettingsState.password_problem, role="alert", class_name="notice problem"),
+            _whose_password(),
+            told_field(
+                _("Current password"),
+                "current",
+                SettingsState.current_problem,
+                type="password",
+                auto_complete="current-password",
+                required=True,
             ),
-            rx.el.div(
-                rx.el.label(_("Current password"), html_for="current"),
-                rx.el.input(
-                    id="current",
-                    name="current",
-                    type="password",
-                    auto_complete="current-password",
-                    required=True,
-                ),
-                class_name="field",
-            ),
-            rx.el.div(
-                rx.el.label(_("New password"), html_for="new"),
-                rx.el.input(
-                    id="new",
-                    name="new",
-                    type="password",
-                    auto_complete="new-password",
-                    min_length=8,
-                    required=True,
-                    custom_attrs={"aria-describedby": "new-hint"},
-                ),
-                rx.el.small(_("At least 8 characters."), id="new-hint"),
-                class_name="field",
+            told_field(
+                _("New password"),
+                "new",
+                SettingsState.new_problem,
+                hint=_("At least 8 characters."),
+                type="password",
+                auto_complete="new-password",
+                min_length=8,
+                required=True,
             ),
             rx.el.button(_("Change the password"), type="submit"),
             on_submit=SettingsState.change_password,
-            reset_on_submit=True,
+            key=SettingsState.password_form,
             class_name="stack narrow",
         ),
+    )
+
+
+def _whose_password() -> rx.Component:
+    """Tells password managers which of their entries the form is about."""
+    return rx.el.input(
+        type="email",
+        name="username",
+        auto_complete="username",
+        value=AccountState.email,
+        read_only=True,
+        hidden=True,
+        custom_attrs={"aria-hidden": "true"},
     )
 
 
@@ -178,24 +172,18 @@ def _deletion() -> rx.Component:
             class_name="soft",
         ),
         rx.el.form(
-            rx.cond(
-                SettingsState.deletion_problem != "",
-                rx.el.p(SettingsState.deletion_problem, role="alert", class_name="notice problem"),
-            ),
-            rx.el.div(
-                rx.el.label(_("Your password, to confirm"), html_for="deletion-password"),
-                rx.el.input(
-                    id="deletion-password",
-                    name="password",
-                    type="password",
-                    auto_complete="off",
-                    required=True,
-                ),
-                class_name="field",
+            _whose_password(),
+            told_field(
+                _("Your password, to confirm"),
+                "deletion-password",
+                SettingsState.deletion_problem,
+                name="password",
+                type="password",
+                auto_complete="current-password",
+                required=True,
             ),
             rx.el.button(_("Delete the account"), type="submit", class_name="danger"),
             on_submit=SettingsState.delete_account,
-            reset_on_submit=True,
             class_name="stack narrow",
         ),
     )

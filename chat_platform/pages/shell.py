@@ -4,7 +4,7 @@ import reflex as rx
 from reflex_components_core.core.banner import has_connection_errors
 
 from chat_platform.pages.banner import demo_banner
-from chat_platform.pages.elements import native_form, native_link, page_link
+from chat_platform.pages.elements import dialog, native_form, native_link, page_link
 from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
 from chat_platform.state.account import AccountState
@@ -26,7 +26,7 @@ def shell(here: str, *children: rx.Component, main_class: str = "") -> rx.Compon
 
 
 def _rail(here: str) -> rx.Component:
-    return rx.el.div(
+    return rx.el.header(
         rx.el.p(rx.el.span(class_name="mark"), _("AI Chat Platform"), class_name="brand"),
         rx.el.nav(
             _item(_("Chat"), "/chat", "chat", here),
@@ -118,18 +118,9 @@ def _shortcuts() -> rx.Component:
         ("↑", _("In an empty message field: edit the last message")),
         ("Esc", _("Close a dialog")),
     ]
-    return rx.el.dialog(
-        rx.el.div(
-            rx.el.h2(_("Keyboard shortcuts"), id="shortcuts-title"),
-            rx.el.button(
-                icon("close"),
-                type="button",
-                class_name="quiet",
-                aria_label=_("Close"),
-                custom_attrs={"data-closes": ""},
-            ),
-            class_name="dialog-head",
-        ),
+    return dialog(
+        "shortcuts",
+        _("Keyboard shortcuts"),
         rx.el.dl(
             *(
                 part
@@ -138,6 +129,4 @@ def _shortcuts() -> rx.Component:
             ),
             class_name="shortcuts",
         ),
-        id="shortcuts",
-        custom_attrs={"aria-labelledby": "shortcuts-title"},
     )

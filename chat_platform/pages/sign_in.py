@@ -72,24 +72,39 @@ def forgot_page() -> rx.Component:
     )
 
 
+def confirm_page() -> rx.Component:
+    return card(
+        rx.el.h1(_("Confirm your address")),
+        rx.el.p(
+            _("Open the link in our e-mail, or enter the code that stands in it."),
+            class_name="lead",
+        ),
+        _notices(),
+        native_form(
+            _email(),
+            _code(),
+            _submit(_("Confirm and sign in")),
+            rx.el.button(
+                _("Send the code again"),
+                type="submit",
+                class_name="quiet wide",
+                form_action="/api/v1/session/confirm/resend",
+                form_no_validate=True,
+            ),
+            action="/api/v1/session/confirm",
+            method="post",
+        ),
+        rx.el.p(native_link(_("Back to signing in"), href="/login"), class_name="card-links"),
+    )
+
+
 def reset_page() -> rx.Component:
     return card(
         rx.el.h1(_("Choose a new password")),
         _notices(),
         native_form(
             _email(),
-            field(
-                _("Code from the e-mail"),
-                "code",
-                errors=(
-                    (
-                        "invalid_code",
-                        _("This code is not right, or too old. Ask for a new one."),
-                    ),
-                ),
-                auto_complete="one-time-code",
-                required=True,
-            ),
+            _code(),
             _password(_("New password"), "new-password", hint=_("At least 8 characters.")),
             _submit(_("Save and sign in")),
             action="/api/v1/session/reset",
@@ -128,6 +143,18 @@ def _email() -> rx.Component:
     )
 
 
+def _code() -> rx.Component:
+    return field(
+        _("Code from the e-mail"),
+        "code",
+        errors=(("invalid_code", _("This code is not right, or too old. Ask for a new one.")),),
+        auto_complete="one-time-code",
+        required=True,
+        auto_capitalize="none",
+        spell_check=False,
+    )
+
+
 def _password(label: str, purpose: str, *, hint: str = "") -> rx.Component:
     is_new = purpose == "new-password"
     return field(
@@ -153,6 +180,8 @@ def _notices() -> rx.Component:
     """The words for `?error=` codes that concern no field, and for `?notice=`; all hidden."""
     errors = (
         ("email_not_confirmed", _("Confirm your address first: open the link in our e-mail.")),
+        ("registration_closed", _("New accounts are not open here. Ask your administrator.")),
+        ("identity_unavailable", _("Signing in is not possible right now. Try again in a moment.")),
         ("too_many_attempts", _("Too many attempts. Wait a little and try again.")),
         ("account_disabled", _("This account is disabled. Write to your administrator.")),
         ("cross_site", _("This form came from another site. Try again from here.")),

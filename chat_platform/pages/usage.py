@@ -2,7 +2,7 @@
 
 import reflex as rx
 
-from chat_platform.pages.elements import Item, page_link
+from chat_platform.pages.elements import Item, nothing_yet, page_link, panel
 from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
 from chat_platform.pages.shell import shell
@@ -26,9 +26,15 @@ def usage_page() -> rx.Component:
         _period(),
         rx.cond(
             UsageState.is_empty,
-            rx.el.p(
-                _("Nothing used in this period. Write to your agent, and the cost shows up here."),
-                class_name="panel soft",
+            rx.el.section(
+                nothing_yet(
+                    _(
+                        "Nothing used in this period. Write to your agent: each answer shows what "
+                        "it cost, and here the costs add up by day, message and model."
+                    ),
+                    page_link(_("Write to your agent"), to="/chat", class_name="button"),
+                ),
+                class_name="panel",
             ),
             rx.fragment(_by_day(), _by_turn(), _by_model(), _by_kind()),
         ),
@@ -37,29 +43,36 @@ def usage_page() -> rx.Component:
 
 
 def _budget() -> rx.Component:
-    return rx.el.section(
-        rx.el.h2(_("Budget"), id="budget-title"),
+    return panel(
+        _("Budget"),
+        "budget-title",
         rx.el.dl(
-            _figure(_("Spent"), UsageState.spent, "spent"),
-            _figure(_("Left"), UsageState.left, "left"),
-            _figure(_("Limit"), UsageState.limit, "limit"),
-            _figure(_("Renews on"), UsageState.renews, "renews"),
+            _figure(_("Spent"), "spent", UsageState.spent),
+            _figure(_("Left"), "left", UsageState.left),
+            _figure(_("Limit"), "limit", UsageState.limit),
+            _figure(_("Renews on"), "renews", UsageState.renews, rx.el.small(UsageState.renews_in)),
             class_name="figures",
         ),
         rx.el.div(
             rx.el.div(style={"width": UsageState.spent_share}, class_name="gauge-fill"),
-            class_name="gauge big",
+            class_name="gauge big " + UsageState.budget_state,
             custom_attrs={"aria-hidden": "true"},
         ),
-        class_name="panel stack",
-        custom_attrs={"aria-labelledby": "budget-title"},
+        rx.cond(
+            UsageState.budget_state == "spent",
+            rx.el.p(
+                _("Your budget is spent. It renews with the next period."),
+                role="status",
+                class_name="notice problem",
+            ),
+        ),
     )
 
 
-def _figure(name: str, value: rx.Var | str, test_id: str) -> rx.Component:
+def _figure(name: str, test_id: str, *value: rx.Var | str | rx.Component) -> rx.Component:
     return rx.el.div(
         rx.el.dt(name),
-        rx.el.dd(value, class_name="number", custom_attrs={"data-testid": test_id}),
+        rx.el.dd(*value, class_name="number", custom_attrs={"data-testid": test_id}),
     )
 
 
@@ -108,11 +121,20 @@ def _by_day() -> rx.Component:
         ),
         rx.el.p(UsageState.summary, class_name="soft"),
         rx.cond(UsageState.pending != "", rx.el.p(UsageState.pending, class_name="soft")),
-        rx.el.div(
-            rx.foreach(UsageState.days, _bar),
-            class_name="bars",
-            role="img",
-            aria_label=_("Cost by day. The same numbers are in the table below."),
+        rx.el.figure(
+            rx.el.small(UsageState.highest, class_name="number highest"),
+            rx.el.div(
+                rx.foreach(UsageState.days, _bar),
+                class_name="bars",
+                role="img",
+                aria_label=_("Cost by day. The same numbers are in the table below."),
+            ),
+            rx.el.div(
+                rx.el.small(UsageState.first_day),
+                rx.el.small(UsageState.last_day),
+                class_name="bar-days",
+            ),
+            class_name="chart",
         ),
         rx.el.details(
             rx.el.summary(_("The numbers as a table")),
@@ -133,20 +155,37 @@ def _bar(day: Item) -> rx.Component:
 
 
 def _by_turn() -> rx.Component:
-    return rx.el.section(
-        rx.el.h2(_("Dearest messages"), id="turns-title"),
-        rx.el.ol(rx.foreach(UsageState.turns, _turn), class_name="ranked"),
-        class_name="panel stack",
-        custom_attrs={"aria-labelledby": "turns-title"},
+    return panel(
+        _("Dearest messages"),
+        "turns-title",
+        rx.el.ol(
+            rx.foreach(UsageState.turns, _turn),
+            rx.foreach(UsageState.rest, _rest),
+            class_name="ranked",
+        ),
     )
 
 
 def _turn(turn: Item) -> rx.Component:
     return rx.el.li(
-        page_link(_("Show the message"), to="/chat?turn=" + turn["turn_id"].to(str)),
-        rx.el.small(turn["tokens"], " ", _("tokens")),
-        rx.el.span(turn["cost"], class_name="number"),
+        page_link(
+            rx.cond(turn["name"] != "", turn["name"], _("Show the message")),
+            to="/chat?turn=" + turn["turn_id"].to(str),
+        ),
+        _amounts(turn),
         key=turn["turn_id"],
+    )
+
+
+def _rest(line: Item) -> rx.Component:
+    return rx.el.li(rx.el.span(line["name"], class_name="soft"), _amounts(line), key=line["name"])
+
+
+def _amounts(line: Item) -> rx.Component:
+    return rx.el.span(
+        rx.el.small(line["tokens"], " ", _("tokens")),
+        rx.el.span(line["cost"], class_name="number"),
+        class_name="amounts",
     )
 
 
@@ -159,12 +198,7 @@ def _by_kind() -> rx.Component:
 
 
 def _ranked(title: str, head: str, lines: rx.Var | list, title_id: str) -> rx.Component:
-    return rx.el.section(
-        rx.el.h2(title, id=title_id),
-        _table(head, lines),
-        class_name="panel stack",
-        custom_attrs={"aria-labelledby": title_id},
-    )
+    return panel(title, title_id, _table(head, lines))
 
 
 def _table(head: str, lines: rx.Var | list) -> rx.Component:

@@ -1,5 +1,6 @@
 """Who may act for the person: their sign-ins and their API tokens."""
 
+import contextlib
 from typing import Any, TypedDict, cast
 
 import reflex as rx
@@ -8,9 +9,12 @@ from chat_platform import api_tokens, sign_ins
 from chat_platform.api_tokens import SCOPES, Scope
 from chat_platform.clock import now_ms
 from chat_platform.context import app_context
+from chat_platform.errors import NotFound, PlatformError
 from chat_platform.models import ApiToken, SignIn
 from chat_platform.state.account import AccountState
-from chat_platform.web.i18n import at_ms
+from chat_platform.web.devices import device_words
+from chat_platform.web.i18n import Words, at_ms
+from chat_platform.web.problem_words import problem_words
 
 LIFETIMES_DAYS = (30, 90, 365)
 
@@ -18,6 +22,9 @@ LIFETIMES_DAYS = (30, 90, 365)
 class ShownSignIn(TypedDict):
     id: str
     device: str
+    """Browser and system in words."""
+    told: str
+    """What the browser itself says it is."""
     seen: str
     is_current: bool
 
@@ -32,15 +39,20 @@ class ShownToken(TypedDict):
 
 class AccessState(AccountState):
     sign_ins: list[ShownSignIn] = []
+    has_others: bool = False
+    """Signed in elsewhere too."""
     tokens: list[ShownToken] = []
     new_token: str = ""
     """Shown once, until the page is left."""
     curl: str = ""
-    token_problem: str = ""
+    name_problem: str = ""
+    rights_problem: str = ""
+    token_form: int = 0
+    """Another number makes the form anew, empty."""
 
     @rx.event
     async def open(self) -> None:
-        self.new_token = self.curl = self.token_problem = ""
+        self.new_token = self.curl = self.name_problem = self.rights_problem = ""
         await self._refresh()
 
     @rx.event
@@ -50,24 +62,39 @@ class AccessState(AccountState):
         await self._refresh()
 
     @rx.event
+    async def end_others(self) -> None:
+        caller = await self._caller()
+        others = await sign_ins.list_sign_ins(app_context(), caller.account_id)
+        for row in others:
+            if row.id != caller.sign_in_id:
+                with contextlib.suppress(NotFound):
+                    await sign_ins.end_sign_in(app_context(), caller.account_id, row.id)
+        await self._refresh()
+
+    @rx.event
     async def make_token(self, form: dict[str, Any]) -> None:
         """Make a token and show it, with a call that uses it."""
         caller, say = await self._caller(), self._words()
         name = str(form.get("name", "")).strip()[:100]
         scopes = cast(frozenset[Scope], frozenset(s for s in SCOPES if form.get(f"scope-{s}")))
         days = str(form.get("days", ""))
-        self.token_problem = ""
+        self.name_problem = "" if name else say("Give the token a name.")
+        self.rights_problem = "" if scopes else say("Give it at least one right.")
         if not name or not scopes:
-            self.token_problem = say("Give the token a name and at least one right.")
             return
-        made = await api_tokens.make_token(
-            app_context(),
-            caller.account_id,
-            name=name,
-            scopes=scopes,
-            expires_in_days=int(days) if days in map(str, LIFETIMES_DAYS) else None,
-        )
-        self.new_token, self.curl = made.secret, self._example(made.secret)
+        try:
+            made = await api_tokens.make_token(
+                app_context(),
+                caller.account_id,
+                name=name,
+                scopes=scopes,
+                expires_in_days=int(days) if days in map(str, LIFETIMES_DAYS) else None,
+            )
+        except PlatformError as exc:
+            self.name_problem = problem_words(say, exc.code, exc.message)
+            return
+        self.new_token, self.curl = made.secret, self._example(made.secret, scopes)
+        self.token_form += 1
         await self._refresh()
 
     @rx.event
@@ -83,6 +110,7 @@ class AccessState(AccountState):
             self._sign_in(row, caller.sign_in_id)
             for row in await sign_ins.list_sign_ins(ctx, caller.account_id)
         ]
+        self.has_others = len(self.sign_ins) > 1
         self.tokens = [self._token(t) for t in await api_tokens.list_tokens(ctx, caller.account_id)]
 
     def _sign_in(self, row: SignIn, current_id: str | None) -> ShownSignIn:
@@ -90,7 +118,8 @@ class AccessState(AccountState):
         seen = say.moment(at_ms(row.last_seen_at_ms, self._zone()))
         return ShownSignIn(
             id=row.id,
-            device=row.device or say("Unknown device"),
+            device=device_words(say, row.device),
+            told=row.device,
             seen=say("Last used {when}", when=seen),
             is_current=row.id == current_id,
         )
@@ -107,16 +136,26 @@ class AccessState(AccountState):
             id=row.id,
             name=row.name,
             prefix=row.prefix,
-            about=f"{row.scopes.replace(' ', ', ')} · {ends} · {used}",
+            about=f"{_rights(say, row.scopes)} · {ends} · {used}",
             is_expired=bool(row.expires_at_ms and row.expires_at_ms < now_ms()),
         )
 
-    def _example(self, secret: str) -> str:
+    def _example(self, secret: str, scopes: frozenset[Scope]) -> str:
+        """Return a command that the token's rights allow."""
         headers = self.router.headers
-        origin = headers.origin or f"http://{headers.host}"
+        api = f"{headers.origin or f'http://{headers.host}'}/api/v1"
+        bearer = f'-H "Authorization: Bearer {secret}"'
+        if "chat" not in scopes:
+            path = "agent/memory" if "memory" in scopes else "user/usage"
+            return f'curl "{api}/{path}" \\\n  {bearer}'
         return (
-            f'curl -X POST "{origin}/api/v1/chat/message" \\\n'
-            f'  -H "Authorization: Bearer {secret}" \\\n'
+            f'curl -X POST "{api}/chat/message" \\\n'
+            f"  {bearer} \\\n"
             '  -H "Content-Type: application/json" \\\n'
             '  -d \'{"content": "Hello!"}\''
         )
+
+
+def _rights(say: Words, scopes: str) -> str:
+    names = {"chat": say("Chat"), "memory": say("Memory"), "usage": say("Usage")}
+    return ", ".join(names.get(scope, scope) for scope in scopes.split())

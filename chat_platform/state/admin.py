@@ -12,7 +12,7 @@ from chat_platform.ids import AccountId
 from chat_platform.models import Account, AuditEntry
 from chat_platform.money import to_nano_usd, to_usd_text
 from chat_platform.state.account import AccountState
-from chat_platform.web.i18n import at_ms
+from chat_platform.web.i18n import Words, at_ms
 from chat_platform.web.problem_words import problem_words
 
 PAGE_ACCOUNTS = 30
@@ -23,10 +23,12 @@ class ShownAccount(TypedDict):
     id: str
     email: str
     name: str
-    spent: str
     limit: str
+    """As a form takes it, in US dollars."""
     period: str
-    since: str
+    """As a form takes it."""
+    about: str
+    """What they spent of what, and since when they are here, in words."""
     is_disabled: bool
 
 
@@ -35,14 +37,19 @@ class ShownEntry(TypedDict):
     when: str
     action: str
     actor: str
+    """An address where the account is known, else the id."""
     subject: str
+    """The same; empty where it is the actor's own."""
 
 
 class AdminState(AccountState):
     accounts: list[ShownAccount] = []
     words: str = ""
+    has_found_nobody: bool = False
     next_before: str = ""
     entries: list[ShownEntry] = []
+    entries_before: int = 0
+    """Where older entries go on; 0 at the end."""
     editing: str = ""
     admin_problem: str = ""
 
@@ -67,6 +74,11 @@ class AdminState(AccountState):
         await self._list(before=self.next_before)
 
     @rx.event
+    async def show_more_entries(self) -> None:
+        await self._admin()
+        await self._list_entries(before=self.entries_before)
+
+    @rx.event
     async def edit(self, account_id: str) -> None:
         await self._admin()
         self.editing = "" if self.editing == account_id else account_id
@@ -89,6 +101,7 @@ class AdminState(AccountState):
             return
         self.editing = self.admin_problem = ""
         await self._list()
+        await self._list_entries()
 
     @rx.event
     async def set_disabled(self, account_id: str, is_disabled: bool) -> None:
@@ -115,6 +128,7 @@ class AdminState(AccountState):
         )
         shown = [await self._shown(account) for account in page.accounts]
         self.accounts = [*self.accounts, *shown] if before else shown
+        self.has_found_nobody = not self.accounts
         self.next_before = page.next_before or ""
 
     async def _shown(self, account: Account) -> ShownAccount:
@@ -124,22 +138,66 @@ class AdminState(AccountState):
             id=account.id,
             email=account.email,
             name=account.name,
-            spent=say.money(budget.spent_nano_usd),
             limit=to_usd_text(budget.limit_nano_usd).rstrip("0").rstrip("."),
             period=budget.period,
-            since=say.day(at_ms(account.created_at_ms, self._zone())),
+            about=" · ".join(
+                (
+                    say(
+                        "{spent} of {limit}",
+                        spent=say.money(budget.spent_nano_usd),
+                        limit=say.money(budget.limit_nano_usd),
+                    ),
+                    period_words(say, budget.period),
+                    say("since {day}", day=say.day(at_ms(account.created_at_ms, self._zone()))),
+                )
+            ),
             is_disabled=account.disabled_at_ms is not None,
         )
 
-    async def _list_entries(self) -> None:
-        page = await audit.page(app_context(), limit=PAGE_ENTRIES)
-        self.entries = [self._entry(entry) for entry in page.entries]
+    async def _list_entries(self, *, before: int = 0) -> None:
+        page = await audit.page(app_context(), limit=PAGE_ENTRIES, before=before or None)
+        ids = {i for entry in page.entries for i in (entry.actor_id, entry.subject_id) if i}
+        emails = await admin.emails_of(app_context(), ids)
+        shown = [self._entry(entry, emails) for entry in page.entries]
+        self.entries = [*self.entries, *shown] if before else shown
+        self.entries_before = page.next_before or 0
 
-    def _entry(self, entry: AuditEntry) -> ShownEntry:
+    def _entry(self, entry: AuditEntry, emails: dict[str, str]) -> ShownEntry:
+        say = self._words()
+        actor, subject = entry.actor_id or "", entry.subject_id or ""
         return ShownEntry(
             position=str(entry.position),
-            when=self._words().moment(at_ms(entry.at_ms, self._zone())),
-            action=entry.action,
-            actor=entry.actor_id or "",
-            subject=entry.subject_id or "",
+            when=say.moment(at_ms(entry.at_ms, self._zone())),
+            action=action_words(say, entry.action),
+            actor=emails.get(actor, actor) or say("by command"),
+            subject="" if subject == actor else emails.get(subject, ""),
         )
+
+
+def period_words(say: Words, period: str) -> str:
+    """Return such as "every 30 days" for `30d`."""
+    number = int("".join(filter(str.isdigit, period)))
+    if period.endswith("mo"):
+        return say.many("every month", "every {number} months", number)
+    if period.endswith("h"):
+        return say.many("every hour", "every {number} hours", number)
+    return say.many("every day", "every {number} days", number)
+
+
+def action_words(say: Words, action: str) -> str:
+    """Say what an audit entry tells of; a new kind is shown by its name."""
+    return {
+        "account.budget_set": say("Budget changed"),
+        "account.deleted": say("Account deleted"),
+        "account.deletion_began": say("Deletion of the account began"),
+        "account.disabled": say("Account disabled"),
+        "account.enabled": say("Account enabled"),
+        "account.exported": say("Data exported"),
+        "account.made_admin": say("Made an administrator"),
+        "password.changed": say("Password changed"),
+        "password.reset": say("Password reset by e-mail"),
+        "sign_in.ended": say("Sign-in ended"),
+        "sign_in.token_reused": say("Stolen token noticed, sign-in ended"),
+        "token.made": say("API token made"),
+        "token.revoked": say("API token revoked"),
+    }.get(action, action)

@@ -15,7 +15,8 @@ from chat_platform.web.i18n import at_ms
 from chat_platform.web.problem_words import problem_words
 
 PAGE_PASSAGES = 20
-RESET_WORD = "reset"
+RESETS = ("memory", "agent")
+"""What starting over may concern."""
 
 
 class ShownPassage(TypedDict):
@@ -30,7 +31,13 @@ class ArchiveState(AccountState):
     query: str = ""
     is_empty: bool = False
     archive_problem: str = ""
+    add_problem: str = ""
+    add_form: int = 0
+    """Another number makes the form anew, empty."""
+    doubtful: str = ""
+    """The passage that was asked to be deleted, until that is confirmed."""
     reset_problem: str = ""
+    reset_form: int = 0
 
     @rx.event(background=True)
     async def list_newest(self) -> None:
@@ -58,42 +65,58 @@ class ArchiveState(AccountState):
     async def add(self, form: dict[str, Any]) -> None:
         async with self:
             account = await self._account()
+            self.add_problem = ""
         text = str(form.get("text", "")).strip()
-        if text:
-            await self._change(account, memory.add_passage(app_context(), account, text))
+        if text and await self._changed(memory.add_passage(app_context(), account, text)):
+            async with self:
+                self.add_form += 1
+            await self._list(account)
+
+    @rx.event
+    async def doubt(self, passage_id: str) -> None:
+        """Ask before a passage is deleted; an empty id keeps it."""
+        await self._account()
+        self.doubtful = passage_id
 
     @rx.event(background=True)
     async def delete(self, passage_id: str) -> None:
         async with self:
             account = await self._account()
-        await self._change(account, memory.delete_passage(app_context(), account, passage_id))
+            self.add_problem = self.doubtful = ""
+        if await self._changed(memory.delete_passage(app_context(), account, passage_id)):
+            await self._list(account)
 
     @rx.event(background=True)
     async def start_over(self, form: dict[str, Any]) -> Any:
-        """Replace the agent by a fresh one, when the person typed the word."""
+        """Reset the memory, or replace the agent by a fresh one, when the word was typed."""
         async with self:
             account = await self._account()
             say, self.reset_problem = self._words(), ""
-            if str(form.get("confirm", "")).strip().lower() != RESET_WORD:
-                self.reset_problem = say("Type the word “{word}” to confirm.", word=RESET_WORD)
+            if str(form.get("confirm", "")).strip().lower() != say("reset"):
+                self.reset_problem = say("Type the word “{word}” to confirm.", word=say("reset"))
                 return None
+        is_whole = form.get("what") == "agent"
+        reset = memory.reset_agent if is_whole else memory.reset_memory
         try:
-            await memory.reset_agent(app_context(), account)
+            await reset(app_context(), account)
         except PlatformError as exc:
             async with self:
                 self.reset_problem = problem_words(say, exc.code, exc.message)
             return None
         async with self:
+            self.reset_form += 1
             self._tell(say("Your agent starts over. The conversation is still here."))
         return [MemoryState.open, ArchiveState.list_newest]
 
-    async def _change(self, account: Account, change: Awaitable[object]) -> None:
+    async def _changed(self, change: Awaitable[object]) -> bool:
+        """Make the change, or tell why not."""
         try:
             await change
         except PlatformError as exc:
-            await self._fail(exc)
-            return
-        await self._list(account)
+            async with self:
+                self.add_problem = problem_words(self._words(), exc.code, exc.message)
+            return False
+        return True
 
     async def _list(self, account: Account, *, before: str = "") -> None:
         try:
@@ -101,7 +124,8 @@ class ArchiveState(AccountState):
                 app_context(), account, query=self.query, limit=PAGE_PASSAGES, before=before or None
             )
         except PlatformError as exc:
-            await self._fail(exc)
+            async with self:
+                self.archive_problem = problem_words(self._words(), exc.code, exc.message)
             return
         async with self:
             say, zone = self._words(), self._zone()
@@ -112,7 +136,3 @@ class ArchiveState(AccountState):
             self.passages = [*self.passages, *shown] if before else shown
             self.next_before = page.next_before or ""
             self.is_empty, self.archive_problem = not self.passages, ""
-
-    async def _fail(self, error: PlatformError) -> None:
-        async with self:
-            self.archive_problem = problem_words(self._words(), error.code, error.message)

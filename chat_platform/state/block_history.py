@@ -67,7 +67,10 @@ class BlockHistoryState(AccountState):
         older = [(row, before.value) for row, before in pairwise(newest_first)]
         if len(newest_first) <= _SHOWN:
             older += [(row, "") for row in newest_first[-1:]]
-        return [self._revision(row, before, n == 0) for n, (row, before) in enumerate(older)]
+        shown = [self._revision(row, before, n == 0) for n, (row, before) in enumerate(older)]
+        if len(newest_first) <= _SHOWN and shown:
+            shown[-1]["cause"] = self._words()("How it began")
+        return shown
 
     def _revision(self, row: BlockRevision, before: str, is_current: bool) -> Revision:
         say = self._words()

@@ -20,7 +20,10 @@ _deletions: set[asyncio.Task[bool]] = set()
 class SettingsState(AccountState):
     full_name: str = ""
     chosen_language: str = ""
-    password_problem: str = ""
+    current_problem: str = ""
+    new_problem: str = ""
+    password_form: int = 0
+    """Another number makes the form anew, empty."""
     deletion_problem: str = ""
 
     @rx.event
@@ -28,7 +31,7 @@ class SettingsState(AccountState):
         account = await self._account()
         self.full_name = account.name
         self.chosen_language = account.language
-        self.password_problem = self.deletion_problem = ""
+        self.current_problem = self.new_problem = self.deletion_problem = ""
 
     @rx.event
     async def save_name(self, form: dict[str, Any]) -> None:
@@ -57,7 +60,7 @@ class SettingsState(AccountState):
     @rx.event
     async def change_password(self, form: dict[str, Any]) -> None:
         caller = await self._caller()
-        self.password_problem = ""
+        self.current_problem = self.new_problem = ""
         try:
             await change_password(
                 app_context(),
@@ -68,8 +71,11 @@ class SettingsState(AccountState):
                 address=self._address(),
             )
         except PlatformError as exc:
-            self.password_problem = problem_words(self._words(), exc.code, exc.message)
+            words = problem_words(self._words(), exc.code, exc.message)
+            is_of_new = exc.code == "weak_password"
+            self.new_problem, self.current_problem = (words, "") if is_of_new else ("", words)
             return
+        self.password_form += 1
         say = self._words()
         self._tell(say("Your password is changed. Other devices are signed out."))
 

@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 
 import reflex as rx
 
+from chat_platform.billing.budgets import BudgetView
 from chat_platform.billing.usage import UsageLine, UsageReport, report
 from chat_platform.clock import now_ms
 from chat_platform.context import app_context
+from chat_platform.history.questions import questions_of
 from chat_platform.ids import AccountId
 from chat_platform.models import Account
 from chat_platform.money import to_usd_text
@@ -21,7 +23,10 @@ from chat_platform.web.i18n import Words, at_ms
 
 PERIODS = ("budget", "7", "30", "90")
 DEAREST_TURNS = 10
+_LOOKED_UP_TURNS = 40
 _MAX_BARS = 92
+_QUESTION_CHARACTERS = 90
+_NEARLY_SPENT_PERCENT = 80
 
 
 class Line(TypedDict):
@@ -41,7 +46,10 @@ class UsageState(AccountState):
     left: str = ""
     limit: str = ""
     renews: str = ""
+    renews_in: str = ""
     spent_share: str = "0%"
+    budget_state: str = ""
+    """Empty, `nearly` or `spent`."""
     total: str = ""
     summary: str = ""
     pending: str = ""
@@ -49,16 +57,21 @@ class UsageState(AccountState):
     models: list[Line] = []
     kinds: list[Line] = []
     turns: list[Line] = []
+    rest: list[Line] = []
+    """What the listed turns leave of the total: other turns, and calls outside any."""
+    highest: str = ""
+    first_day: str = ""
+    last_day: str = ""
 
     @rx.event
     async def open(self) -> None:
-        self._show(await self._report(await self._account()))
+        await self._read(await self._account())
 
     @rx.event
     async def choose(self, period: str) -> None:
         account = await self._account()
         self.period = period if period in PERIODS else "budget"
-        self._show(await self._report(account))
+        await self._read(account)
 
     @rx.event
     async def download_csv(self) -> Any:
@@ -75,22 +88,77 @@ class UsageState(AccountState):
             app_context(), AccountId(account.id), start_ms=start_ms, end_ms=end_ms, zone=zone
         )
 
-    def _show(self, read: UsageReport) -> None:
-        say, zone, budget = self._words(), self._zone(), read.budget
+    async def _read(self, account: Account) -> None:
+        read = await self._report(account)
+        self._show_budget(read.budget)
+        self._show_lists(read)
+        await self._show_turns(read, AccountId(account.id))
+
+    def _show_budget(self, budget: BudgetView) -> None:
+        say, zone = self._words(), self._zone()
+        renews = at_ms(budget.resets_at_ms, zone)
+        days = (renews.date() - at_ms(now_ms(), zone).date()).days
         self.spent = say.money(budget.spent_nano_usd)
         self.left = say.money(max(0, budget.remaining_nano_usd))
         self.limit = say.money(budget.limit_nano_usd)
-        self.renews = say.day(at_ms(budget.resets_at_ms, zone))
+        self.renews = say.short_day(renews)
+        self.renews_in = say.many("in {number} day", "in {number} days", days) if days > 0 else ""
         self.spent_share = _share(budget.spent_nano_usd, budget.limit_nano_usd)
+        self.budget_state = _budget_state(budget)
+
+    def _show_lists(self, read: UsageReport) -> None:
+        say = self._words()
         self.total = say.money(read.cost_nano_usd)
         self.summary = _summary(say, read)
         self.pending = _pending(say, read.pending_calls)
-        self.days = _lines(say, _every_day(read, zone), lambda name: _day_name(say, name))
+        days = _every_day(read, self._zone())
+        self.days = _lines(say, days, lambda name: _day_name(say, name))
+        self.highest = say.money(max(line.cost_nano_usd for line in days))
+        self.first_day, self.last_day = self.days[0]["name"], self.days[-1]["name"]
         self.models = _lines(say, _dearest(read.by_model), str)
         self.kinds = _lines(say, _dearest(read.by_kind), lambda name: kind_words(say, name))
-        dearest = _dearest([line for line in read.by_turn if line.name])[:DEAREST_TURNS]
-        self.turns = _lines(say, dearest, lambda name: "", are_turns=True)
         self.is_empty = not self.models
+
+    async def _show_turns(self, read: UsageReport, account_id: AccountId) -> None:
+        """The dearest turns by what was asked, and the rest, so that the list adds up."""
+        say = self._words()
+        turns = _dearest([line for line in read.by_turn if line.name])
+        ids = [line.name for line in turns[:_LOOKED_UP_TURNS]]
+        asked = await questions_of(app_context(), account_id, ids)
+        shown = [line for line in turns if line.name in asked][:DEAREST_TURNS]
+        # Actions on the memory page hold a turn too, without any message.
+        outside = [line for line in read.by_turn if not line.name or line.name in ids]
+        outside = [line for line in outside if line.name not in asked]
+        listed = {line.name for line in (*shown, *outside)}
+        others = [line for line in turns if line.name not in listed]
+        self.turns = _lines(say, shown, lambda name: _excerpt(asked[name]), are_turns=True)
+        rest = [
+            *([_sum_of(say("Everything else"), others)] if others else []),
+            *([_sum_of(say("Outside your messages"), outside)] if outside else []),
+        ]
+        self.rest = _lines(say, rest, str)
+
+
+def _budget_state(budget: BudgetView) -> str:
+    if budget.remaining_nano_usd <= 0:
+        return "spent"
+    is_near = 100 * budget.spent_nano_usd >= _NEARLY_SPENT_PERCENT * budget.limit_nano_usd
+    return "nearly" if is_near else ""
+
+
+def _excerpt(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _QUESTION_CHARACTERS else line[: _QUESTION_CHARACTERS - 1] + "…"
+
+
+def _sum_of(name: str, lines: Sequence[UsageLine]) -> UsageLine:
+    return UsageLine(
+        name,
+        sum(line.cost_nano_usd for line in lines),
+        sum(line.model_calls for line in lines),
+        sum(line.prompt_tokens for line in lines),
+        sum(line.completion_tokens for line in lines),
+    )
 
 
 def _summary(say: Words, read: UsageReport) -> str:

@@ -15,6 +15,7 @@ SITE = Path(".web") / "site"
 """Where the build puts one folder a language, from the project's root."""
 
 _PACKED = {".br": "br", ".gz": "gzip"}
+_SCRIPTS = re.compile(rb"<script\b.*?</script>|<link[^>]*modulepreload[^>]*>", re.DOTALL)
 _INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
 
 
@@ -34,6 +35,12 @@ class BuiltFile:
     def for_demo(self) -> "BuiltFile":
         """The same page, marked so that the demo model's banner is there from the first paint."""
         body = self.body.replace(b"<html ", b"<html data-demo ", 1)
+        return BuiltFile(self.media_type, body, {"gzip": gzip.compress(body)})
+
+    @cached_property
+    def inert(self) -> "BuiltFile":
+        """The same page without any script, for addresses that it was not built for."""
+        body = _SCRIPTS.sub(b"", self.body)
         return BuiltFile(self.media_type, body, {"gzip": gzip.compress(body)})
 
     @cached_property
@@ -58,6 +65,10 @@ class BuiltPages:
 
     def missing_page(self, language: str) -> BuiltFile | None:
         return self._files[language].get("/404.html")
+
+    def error_page(self, language: str) -> BuiltFile | None:
+        page = self._files[language].get("/error.html")
+        return page.inert if page else None
 
     def asset(self, path: str) -> BuiltFile | None:
         """Find a file that is no page; names with a hash differ where languages differ."""

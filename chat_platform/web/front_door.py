@@ -7,21 +7,25 @@ may open its socket is decided here. Knows no account beyond who is signed in.
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from chat_platform.context import app_context
+from chat_platform.ids import new_id
 from chat_platform.models import Account
 from chat_platform.sign_in import caller_from_cookie
 from chat_platform.web.built_pages import BuiltFile, BuiltPages
 from chat_platform.web.i18n import LANGUAGES
 from chat_platform.web.visitor import LANGUAGE_COOKIE, language_of_visitor
 
+log = structlog.get_logger()
+
 PROXY_PREFIX = "/api/v1/llm-proxy/"
 GUARDED = ("/chat", "/memory", "/usage", "/settings", "/admin")
-FOR_STRANGERS = ("/login", "/register", "/forgot")
+FOR_STRANGERS = ("/login", "/register", "/confirm", "/forgot")
 _SOCKET = "/_event"
 _YEAR_SECONDS = 31_536_000
 _PAGE_HEADERS = {
@@ -60,8 +64,24 @@ class FrontDoor:
         return self._page
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._answer(scope["path"], scope)
+        try:
+            response = await self._answer(scope["path"], scope)
+        except Exception:
+            response = self._sorry(Headers(scope=scope))
         await response(scope, receive, send)
+
+    def _sorry(self, headers: Headers) -> Response:
+        """Answer for an exception that nobody foresaw; called while it is handled."""
+        request_id = new_id()
+        log.exception("page.failed", request_id=request_id)
+        language = language_of_visitor(
+            headers.get("cookie", ""), headers.get("accept-language", "")
+        )
+        response = _page_file(self.pages.error_page(language), headers, language)
+        response.status_code = 500
+        response.headers["X-Request-Id"] = request_id
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
     async def _answer(self, path: str, scope: Scope) -> Response:
         headers = Headers(scope=scope)

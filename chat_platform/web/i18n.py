@@ -12,7 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.core import UnknownLocaleError, negotiate_locale
-from babel.dates import format_date, format_datetime, format_time
+from babel.dates import format_date, format_skeleton, format_time
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, format_percent
 from babel.plural import to_python
@@ -80,13 +80,16 @@ class Words:
         return format_date(at.date(), format="long", locale=self.language)
 
     def short_day(self, at: datetime) -> str:
-        return format_date(at.date(), format="MMM d", locale=self.language)
+        """Return day and month, never broken over two lines."""
+        day = format_skeleton("MMMd", at.date(), locale=self.language)
+        return day.replace(" ", "\u00a0")
 
     def time(self, at: datetime) -> str:
         return format_time(at, format="short", locale=self.language)
 
     def moment(self, at: datetime) -> str:
-        return format_datetime(at, format="medium", locale=self.language)
+        """Return day and minute: seconds are noise in everything that people read here."""
+        return f"{format_date(at.date(), format='medium', locale=self.language)}, {self.time(at)}"
 
 
 @cache

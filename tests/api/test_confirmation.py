@@ -50,7 +50,7 @@ async def test_the_browsers_form_tells_to_look_for_the_mail(client: httpx.AsyncC
     answer = await client.post("/api/v1/session/register", data=NEW)
 
     assert answer.headers["location"] == (
-        "/login?notice=confirmation_required&email=new%40example.com"
+        "/confirm?notice=confirmation_required&email=new%40example.com"
     )
     assert "set-cookie" not in answer.headers
 
@@ -105,3 +105,30 @@ class TestTwoProviders:
         )
 
         assert (answer.status_code, answer.json()["code"]) == (409, "email_taken")
+
+
+async def test_the_browsers_form_confirms_and_signs_in(client: httpx.AsyncClient):
+    await client.post("/api/v1/session/register", data=NEW)
+    form = {"email": NEW["email"], "code": "code"}
+
+    answer = await client.post("/api/v1/session/confirm", data=form)
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/chat")
+    assert "HttpOnly" in answer.headers["set-cookie"]
+
+
+async def test_a_wrong_code_goes_back_to_the_form(client: httpx.AsyncClient):
+    form = {"email": NEW["email"], "code": "guess"}
+
+    answer = await client.post("/api/v1/session/confirm", data=form)
+
+    assert answer.headers["location"] == "/confirm?error=invalid_code&email=new%40example.com"
+    assert "set-cookie" not in answer.headers
+
+
+async def test_the_form_may_ask_for_the_code_again(client: httpx.AsyncClient):
+    form = {"email": NEW["email"], "code": ""}
+
+    answer = await client.post("/api/v1/session/confirm/resend", data=form)
+
+    assert answer.headers["location"] == "/confirm?notice=code_sent&email=new%40example.com"

@@ -59,6 +59,8 @@ OPEN = {
     "POST /api/v1/auth/reset/confirm",
     "POST /api/v1/session/login",
     "POST /api/v1/session/register",
+    "POST /api/v1/session/confirm",
+    "POST /api/v1/session/confirm/resend",
     "POST /api/v1/session/forgot",
     "POST /api/v1/session/reset",
     "POST /api/v1/session/logout",

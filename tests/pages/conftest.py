@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tests.install_tools import chromium
+from tests.pages.scenes import Stage
 from tests.pages.server import PagesServer
 from tests.pages.visitor import LAUNCH, Visitor
 
@@ -33,3 +34,16 @@ def ada(stranger: Visitor) -> Visitor:
     """Somebody who has just signed up and looks at their empty chat."""
     stranger.sign_up()
     return stranger
+
+
+@pytest.fixture(scope="session")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesServer]:
+    """A server on which weeks have passed: see `tests.pages.story`."""
+    folder = tmp_path_factory.mktemp("story")
+    with PagesServer(folder, pace_seconds=0.02, app="tests.pages.story.server:app") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stage(browser: Browser, told: PagesServer) -> Stage:
+    return Stage(browser, told.url)

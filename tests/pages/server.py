@@ -20,8 +20,10 @@ NOWHERE = "http://127.0.0.1:9"
 class PagesServer:
     """`with PagesServer(folder) as server: ... server.url`"""
 
-    def __init__(self, folder: Path, *, pace_seconds: float = 0.01) -> None:
-        self.folder, self._pace_seconds = folder, pace_seconds
+    def __init__(
+        self, folder: Path, *, pace_seconds: float = 0.01, app: str = "tests.web_server:app"
+    ) -> None:
+        self.folder, self._pace_seconds, self._app = folder, pace_seconds, app
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -49,7 +51,7 @@ class PagesServer:
                 [
                     *(sys.executable, "-m", "granian", "--interface", "asgi", "--factory"),
                     *("--host", "127.0.0.1", "--port", str(self._port), "--ws", "--no-access-log"),
-                    "tests.web_server:app",
+                    self._app,
                 ],
                 cwd=ROOT,
                 env=self._environment(),

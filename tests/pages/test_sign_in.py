@@ -1,10 +1,10 @@
 """Signing in, up and out, in a browser."""
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.pages.server import PagesServer
-from tests.pages.visitor import Visitor
+from tests.pages.visitor import PASSWORD, Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -104,3 +104,66 @@ def test_an_unknown_address_says_so_in_the_same_dress(stranger: Visitor):
     expect(stranger.page.get_by_role("heading", level=1)).to_have_text(
         "There is nothing at this address"
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "purposes"),
+    [
+        ("/login", ["username", "current-password"]),
+        ("/register", ["name", "username", "new-password"]),
+        ("/reset", ["username", "one-time-code", "new-password"]),
+    ],
+)
+def test_password_managers_are_told_what_each_field_is(
+    stranger: Visitor, path: str, purposes: list[str]
+):
+    stranger.page.goto(f"{stranger.url}{path}")
+
+    fields = stranger.page.locator("form input:not([type=hidden])")
+    assert [field.get_attribute("autocomplete") for field in fields.all()] == purposes
+
+
+def test_signing_in_does_not_wait_for_the_socket(ada: Visitor, browser: Browser):
+    context = browser.new_context()
+    page = context.new_page()
+    page.route("**/_event/**", lambda route: route.abort())
+    page.route_web_socket("**/_event/**", lambda socket: socket.close())
+
+    page.goto(f"{ada.url}/login")
+    page.locator("#email").fill(ada.email)
+    page.locator("#password").fill(PASSWORD)
+    page.locator("button[type=submit]").click()
+
+    expect(page).to_have_url(f"{ada.url}/chat")
+    context.close()
+
+
+def test_a_forgotten_password_leads_to_a_form_that_tells_of_a_wrong_code(ada: Visitor):
+    ada.page.context.clear_cookies()
+    ada.page.goto(f"{ada.url}/forgot")
+    ada.page.locator("#email").fill(ada.email)
+    ada.page.locator("button[type=submit]").click()
+    expect(ada.page.get_by_role("status")).to_have_text(
+        "If the address is known, a code is on its way."
+    )
+
+    ada.page.locator("#code").fill("123456")
+    ada.page.locator("#password").fill("a new long password")
+    ada.page.locator("button[type=submit]").click()
+
+    expect(ada.page.locator("#code-error p:visible")).to_contain_text("not right, or too old")
+    expect(ada.page.locator("#email")).to_have_value(ada.email)
+
+
+def test_an_address_is_confirmed_with_the_code_from_the_mail(page: Page, told: PagesServer):
+    page.goto(f"{told.url}/confirm?notice=confirmation_required&email=new%40example.com")
+    page.get_by_role("button", name="Send the code again").click()
+    expect(page.get_by_role("status")).to_contain_text("a code is on its way")
+    page.locator("#code").fill("guess")
+    page.get_by_role("button", name="Confirm and sign in").click()
+    expect(page.locator("#code-error p:visible")).to_contain_text("not right, or too old")
+
+    page.locator("#code").fill("code")
+    page.get_by_role("button", name="Confirm and sign in").click()
+
+    expect(page).to_have_url(f"{told.url}/chat")

@@ -176,3 +176,25 @@ async def test_only_our_own_pages_may_open_the_socket(
     await own_door({"type": "websocket", "path": "/_event/", "headers": headers}, receive, send)
 
     assert bool(opened) is is_let_in
+
+
+async def test_a_failure_of_our_own_is_told_in_the_pages_dress(
+    visitor: httpx.AsyncClient, site: Path, ctx: AppContext
+):
+    (site / "ru" / "error.html").write_text(f"<p>Что-то не так</p><script>{SCRIPT}</script>")
+    await ctx.engine.dispose()
+    set_app_context(None)
+    door = FrontDoor(
+        reflex=PlainTextResponse(""),
+        api=PlainTextResponse(""),
+        proxy=PlainTextResponse(""),
+        pages=BuiltPages(site),
+    )
+    transport = httpx.ASGITransport(app=door)
+
+    async with httpx.AsyncClient(transport=transport, base_url=f"https://{HOST}") as client:
+        answer = await client.get("/chat", headers={"Accept-Language": "ru", "Cookie": "a=b"})
+
+    assert (answer.status_code, answer.text) == (500, "<p>Что-то не так</p>")
+    assert answer.headers["X-Request-Id"]
+    assert answer.headers["Cache-Control"] == "no-store"

@@ -1,0 +1,1 @@
+"""A lived-in platform with fakes at the ports: people with weeks of talk, memory and cost."""

@@ -1,0 +1,72 @@
+"""The server of `tests.web_server` with a story already told, for axe and the screenshots.
+
+Serve it with granian: `tests.pages.story.server:app`, as a factory.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+
+from sqlmodel import col, select
+
+import chat_platform.app as platform
+from chat_platform.context import app_context
+from chat_platform.db import reading
+from chat_platform.errors import NotSignedIn, Unavailable
+from chat_platform.ids import AgentId
+from chat_platform.models import Account
+from chat_platform.ports import Identity, MemoryBlock, Passage
+from tests.fakes import FakeMemory
+from tests.pages.story.telling import Teller
+from tests.web_server import app
+
+__all__ = ["app"]
+
+
+@dataclass
+class PartlyBrokenMemory(FakeMemory):
+    """Does not answer for the agents in `broken`."""
+
+    broken: set[AgentId] = field(default_factory=set)
+
+    async def blocks(self, agent_id: AgentId) -> list[MemoryBlock]:
+        self._check(agent_id)
+        return await super().blocks(agent_id)
+
+    async def passages(
+        self, agent_id: AgentId, *, query: str = "", limit: int = 50, before: str | None = None
+    ) -> list[Passage]:
+        self._check(agent_id)
+        return await super().passages(agent_id, query=query, limit=limit, before=before)
+
+    def _check(self, agent_id: AgentId) -> None:
+        if agent_id in self.broken:
+            raise Unavailable("Your agent is not answering. Try again.", code="agent_unavailable")
+
+
+class CodeByMail:
+    """Confirms addresses of accounts that are there; the code is always `code`."""
+
+    async def resend(self, email: str) -> None:
+        pass
+
+    async def confirm(self, email: str, code: str) -> Identity:
+        if code != "code":
+            raise NotSignedIn("This code is wrong or too old.", code="invalid_code")
+        query = select(Account).where(col(Account.email) == email)
+        async with reading(app_context().engine) as session:
+            account = (await session.exec(query)).one()
+        return Identity(account.auth_subject, email, account.name)
+
+
+@contextlib.asynccontextmanager
+async def with_story() -> AsyncIterator[None]:
+    """Runs inside the lifespan, after the fakes took their places."""
+    memory = PartlyBrokenMemory()
+    ctx = replace(app_context(), memory=memory, confirmation=CodeByMail())
+    memory.broken.add(await Teller(ctx, memory).tell())
+    platform.serve(ctx)
+    yield
+
+
+app.register_lifespan_task(with_story)
