@@ -58,7 +58,6 @@ async def confirm(
     ctx: Ctx, request: Request, email: Field = "", code: Field = ""
 ) -> RedirectResponse:
     """Confirm the address with the code from the mail, and sign in."""
-    ensure_same_site(request, ctx.settings)
     try:
         signed_in = await sign_in.confirm(
             ctx, email=email, code=code, visit=visit_of(request, "browser")
@@ -70,10 +69,9 @@ async def confirm(
 
 @router.post("/confirm/resend", status_code=303, response_class=RedirectResponse)
 async def resend_confirmation(
-    ctx: Ctx, request: Request, address: ClientAddress, email: Field = ""
+    ctx: Ctx, address: ClientAddress, email: Field = ""
 ) -> RedirectResponse:
     """Send the code again, if the address waits for it."""
-    ensure_same_site(request, ctx.settings)
     try:
         await sign_in.resend_confirmation(ctx, email, address=address)
     except PlatformError as exc:
