@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -12,6 +13,14 @@ from tests.pages.story.telling import EMPTY, ROOT, UNLUCKY
 from tests.pages.story.texts import BY_LANGUAGE
 from tests.pages.visitor import PASSWORD
 
+# What is there once the socket has filled the page.
+_FILLED = {
+    "/chat": "[data-loaded=true]",
+    "/memory": "[data-block], main [role=alert]",
+    "/usage": "[data-testid=spent]:not(:empty)",
+    "/settings": ".rows li",
+    "/admin": ".rows li",
+}
 Act = Callable[[Page], None]
 SIZES = {"desktop": (1280, 800), "phone": (360, 740)}
 THEMES = ("light", "dark")
@@ -95,7 +104,7 @@ def settle(page: Page) -> None:
     """Wait until the server has filled the page; pages of strangers have nothing to wait for."""
     if page.locator(".rail").count():
         page.get_by_test_id("who").filter(has_text=re.compile(r"\S")).wait_for(state="attached")
-        page.locator("[aria-busy=true]:not([data-testid=live])").wait_for(state="detached")
+        page.locator(_FILLED[urlsplit(page.url).path]).first.wait_for(state="attached")
     page.evaluate("document.fonts.ready")
     page.wait_for_timeout(100)
 
@@ -186,6 +195,8 @@ SCENES = [
     Scene("chat-receipt", "/chat", FULL, _click("[data-testid=receipt] >> nth=-1")),
     Scene("chat-failing", "/chat", UNLUCKY),
     Scene("shortcuts", "/chat", FULL, lambda page: page.keyboard.press("?")),
+    Scene("memory-glance", "/memory", FULL, _press("History|История")),
+    Scene("usage-glance", "/usage", FULL),
     Scene("memory-empty", "/memory", EMPTY, is_long=True),
     Scene("memory-full", "/memory", FULL, is_long=True),
     Scene("memory-editing", "/memory", FULL, _press("Edit|Изменить"), is_long=True),
