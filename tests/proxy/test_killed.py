@@ -7,6 +7,8 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import httpx
@@ -84,7 +86,13 @@ async def test_a_server_killed_at_fifty_random_moments_loses_and_doubles_nothing
     await ours.fill(url, accounts=0, calls=0)
     dice = random.Random(7)
     plain, streamed = completion(), whole_stream()
-    upstream = FakeUpstream(choose=lambda r: streamed if b'"stream":true' in r.body else plain)
+    # Every third takes its time, so that each kill finds open calls.
+    slow, number = replace(plain, hang_seconds=0.2), count()
+    upstream = FakeUpstream(
+        choose=lambda r: (
+            slow if next(number) % 3 == 0 else streamed if b'"stream":true' in r.body else plain
+        )
+    )
     settings = ours.settings_of(url, "http://unused.invalid")
 
     async with upstream.serving(), ours.context(settings) as ctx:
@@ -94,7 +102,7 @@ async def test_a_server_killed_at_fifty_random_moments_loses_and_doubles_nothing
             settled = {k: row for k, row in (await _rows(ctx)).items() if row.state == "settled"}
             async with _server(url, upstream) as (pid, port):
                 calls = [asyncio.create_task(_call_until_killed(port, n)) for n in range(AT_ONCE)]
-                await asyncio.sleep(dice.uniform(0.05, 0.6))
+                await asyncio.sleep(dice.uniform(0.1, 1.2))
                 os.kill(pid, signal.SIGKILL)
                 await asyncio.gather(*calls)
             rows = await _rows(ctx)
