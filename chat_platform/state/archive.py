@@ -74,9 +74,10 @@ class ArchiveState(AccountState):
 
     @rx.event
     async def doubt(self, passage_id: str) -> None:
-        """Ask before a passage is deleted; an empty id keeps it."""
+        """Ask before a passage that is shown is deleted; an empty id keeps it."""
         await self._account()
-        self.doubtful = passage_id
+        is_shown = any(passage["id"] == passage_id for passage in self.passages)
+        self.doubtful = passage_id if is_shown else ""
 
     @rx.event(background=True)
     async def delete(self, passage_id: str) -> None:
