@@ -36,11 +36,15 @@ lint: .venv/.dev ## Check style, types and layers
 
 .PHONY: unit
 unit: tools ## Run the fast suite with fakes at the ports, on SQLite
-	@$(BIN)/pytest -q -m "not (chain or browser or rig or slow)" -n auto
+	@$(BIN)/pytest -q -m "not (programs or chain or browser or rig or slow)" -n auto
 
 .PHONY: unit-postgres
 unit-postgres: tools ## Run the same suite with Postgres under it
-	@$(BIN)/pytest -q -m "not (chain or browser or rig or slow)" -n auto --database postgres
+	@$(BIN)/pytest -q -m "not (programs or chain or browser or rig or slow)" -n auto --database postgres
+
+.PHONY: programs
+programs: tools ## Start the launcher and the server, with nothing behind them
+	@$(BIN)/pytest -q -m "programs and not (chain or slow)" tests
 
 .PHONY: chain
 chain: tools ## Drive the whole embedded platform, by REST and in a real browser
@@ -48,7 +52,7 @@ chain: tools ## Drive the whole embedded platform, by REST and in a real browser
 	@$(BIN)/pytest -q -m "(chain or browser) and not slow" $(BROWSER_PLUGINS) tests/e2e tests/pages
 
 .PHONY: test
-test: lint unit unit-postgres chain ## All that must pass before a change lands
+test: lint unit unit-postgres programs chain ## All that must pass before a change lands
 
 .PHONY: test-full
 test-full: tools ## The slow rest: faults, real LiteLLM with its database, long runs

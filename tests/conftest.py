@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from chat_platform.api.app import create_api
@@ -164,11 +165,18 @@ async def open_test_context(
     await engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def api() -> FastAPI:
+    """The whole API, put together once: each test's `client` gives it its own context."""
+    return create_api()
+
+
 @pytest.fixture
-async def client(ctx: AppContext) -> AsyncIterator[httpx.AsyncClient]:
+async def client(api: FastAPI, ctx: AppContext) -> AsyncIterator[httpx.AsyncClient]:
     """A REST client of the whole API, in process, that takes documented answers only."""
-    api = create_api()
     api.state.ctx = ctx
+    # What was built from another test's settings.
+    api.middleware_stack = None
     transport = httpx.ASGITransport(app=api, raise_app_exceptions=False)
     async with httpx.AsyncClient(
         transport=transport,

@@ -19,6 +19,8 @@ from chat_platform.models import Account, AuditEntry
 from chat_platform.settings import Settings
 from tests.pgbouncer import SERVER_CONNECTIONS, PgBouncer, pooling
 
+pytestmark = pytest.mark.programs
+
 DATABASE = "behind_a_pooler"
 
 

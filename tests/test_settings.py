@@ -141,6 +141,7 @@ def test_a_mistyped_environment_is_no_development(environment: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     "server", [("granian", "--interface", "asgi"), ("uvicorn",)], ids=lambda server: server[0]
 )
+@pytest.mark.programs
 def test_a_refused_start_ends_the_server_with_its_lines(server: tuple[str, ...], tmp_path: Path):
     wrong = {"SECRET_KEY": "short", "JWT_ALGORITHM": "none"}
     (tmp_path / "rxconfig.py").symlink_to(ROOT / "rxconfig.py")

@@ -87,7 +87,7 @@ def serving(project: Project) -> Iterator[Project]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     project.url = f"http://127.0.0.1:{server.server_address[1]}"
     try:

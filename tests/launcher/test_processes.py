@@ -19,6 +19,8 @@ from chat_platform.launcher.processes import (
     tail,
 )
 
+pytestmark = pytest.mark.programs
+
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 WITH_CHILD = (
     "import subprocess, sys, time;"

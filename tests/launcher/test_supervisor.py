@@ -15,6 +15,8 @@ from chat_platform.launcher.peers import Peer
 from chat_platform.launcher.processes import Program
 from chat_platform.launcher.supervisor import Supervisor
 
+pytestmark = pytest.mark.programs
+
 READY_AND_STAY = "import pathlib, time; pathlib.Path('ready').touch(); time.sleep(60)"
 STAY_SILENT = "import time; time.sleep(60)"
 FAIL = "print('no such database'); raise SystemExit(3)"

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.programs
+
 COMMAND = str(Path(sys.executable).parent / "chat-platform")
 
 

@@ -14,6 +14,8 @@ import pytest
 from chat_platform.launcher.ports import free_port
 from tests.environment import clean_environment
 
+pytestmark = pytest.mark.programs
+
 ROOT = Path(__file__).resolve().parents[2]
 FRIEND = "https://app.example.com"
 STRANGER = "https://evil.example"
