@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 export UV_LINK_MODE ?= hardlink
+# Collecting it makes examples for every route: a minute and a half, in each process.
+WITHOUT_FUZZ := --ignore=tests/api/test_fuzz.py
 # schemathesis loads its report writer at the very end, which fails beneath Playwright's greenlets.
 BROWSER_PLUGINS := -p no:schemathesis
 
@@ -36,15 +38,15 @@ lint: .venv/.dev ## Check style, types and layers
 
 .PHONY: unit
 unit: tools ## Run the fast suite with fakes at the ports, on SQLite
-	@$(BIN)/pytest -q -m "not (programs or chain or browser or rig or slow)" -n auto
+	@$(BIN)/pytest -q -m "not (programs or chain or browser or rig or slow)" -n auto $(WITHOUT_FUZZ)
 
 .PHONY: unit-postgres
 unit-postgres: tools ## Run the same suite with Postgres under it
-	@$(BIN)/pytest -q -m "not (programs or chain or browser or rig or slow)" -n auto --database postgres
+	@$(BIN)/pytest -q -m "not (programs or chain or browser or rig or slow)" -n auto --database postgres $(WITHOUT_FUZZ)
 
 .PHONY: programs
 programs: tools ## Start the launcher and the server, with nothing behind them
-	@$(BIN)/pytest -q -m "programs and not (chain or slow)" tests
+	@$(BIN)/pytest -q -m "programs and not (chain or slow)" $(WITHOUT_FUZZ) tests
 
 .PHONY: chain
 chain: tools ## Drive the whole embedded platform, by REST and in a real browser

@@ -58,18 +58,20 @@ class Connection(asyncio.Protocol):
         self._end: int | None = None
         self._is_chunked = False
         self._first = 0.0
+        self._body_at = 0
         self._began = time.perf_counter()
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        if not self._first:
-            self._first = time.perf_counter()
         self._data += data
         if time.perf_counter() < self._until:
             # Counted as they come, so that a stream longer than the measurement counts too.
             self._measured.chunks += data.count(b"data: ")
         if self._end is None and not self._is_chunked:
             self._read_head()
+        # Of the body: a gateway may pass a head on with what follows it.
+        if not self._first and 0 < self._body_at < len(self._data):
+            self._first = time.perf_counter()
         is_whole = (
             self._data.endswith(b"0\r\n\r\n")
             if self._is_chunked
@@ -82,11 +84,13 @@ class Connection(asyncio.Protocol):
         end = self._data.find(b"\r\n\r\n")
         if end < 0:
             return
+        self._body_at = end + 4
         head = bytes(self._data[:end]).lower()
         if b"transfer-encoding: chunked" in head:
             self._is_chunked = True
         else:
-            self._end = end + 4 + int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
+            length = head.partition(b"content-length: ")[2].split(b"\r\n")[0]
+            self._end = self._body_at + int(length)
 
     def _note(self) -> None:
         now = time.perf_counter()
