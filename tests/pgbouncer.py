@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import pytest
 
 from chat_platform.launcher.ports import free_port
 from chat_platform.launcher.postgres import Postgres
+from tests.listening import wait_until_listening
 
 Mode = Literal["transaction", "session"]
 # Few server connections, so that clients really share them.
@@ -78,7 +77,7 @@ def pooling(server: Postgres, mode: Mode, **more_users: str) -> Iterator[PgBounc
         command[1:1] = ["-u", "nobody"]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _wait_for(bouncer.port)
+        wait_until_listening(bouncer.port, name="pgbouncer")
         yield bouncer
     finally:
         running.kill()
@@ -90,12 +89,3 @@ def pooling(server: Postgres, mode: Mode, **more_users: str) -> Iterator[PgBounc
 def transaction_pooler(postgres_server: Postgres) -> Iterator[PgBouncer]:
     with pooling(postgres_server, "transaction") as bouncer:
         yield bouncer
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(100):
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("pgbouncer did not start")

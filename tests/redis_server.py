@@ -2,13 +2,14 @@
 
 import shutil
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+
+from chat_platform.launcher.ports import free_port
+from tests.listening import wait_until_listening
 
 
 @dataclass
@@ -28,7 +29,7 @@ class RedisServer:
         self.process = subprocess.Popen(
             [self.program, *options, "--appendonly", "no"], stdout=subprocess.DEVNULL
         )
-        _wait_for(self.port)
+        wait_until_listening(self.port, name="redis-server")
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
@@ -60,17 +61,6 @@ def _made() -> RedisServer:
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("redis-server is not installed (Debian: apt-get install redis-server)")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        server = RedisServer(program, probe.getsockname()[1])
+    server = RedisServer(program, free_port())
     server.start()
     return server
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(100):
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("redis-server did not start")

@@ -13,18 +13,7 @@ MAX_CHARACTERS = 20_000
 
 def composer() -> rx.Component:
     return rx.el.form(
-        rx.cond(
-            ChatState.refusal != "",
-            rx.el.div(
-                rx.el.p(ChatState.refusal),
-                rx.cond(
-                    ChatState.is_over_budget,
-                    page_link(_("See what was spent"), to="/usage", class_name="button"),
-                ),
-                role="alert",
-                class_name="notice problem with-way-out",
-            ),
-        ),
+        _refusal(),
         rx.el.div(
             rx.el.label(_("Message"), html_for="prompt", class_name="sr-only"),
             rx.el.textarea(
@@ -35,33 +24,10 @@ def composer() -> rx.Component:
                 custom_attrs={"data-max": str(MAX_CHARACTERS), "aria-describedby": "prompt-limit"},
             ),
             rx.el.input(type="hidden", name="nonce"),
-            rx.cond(
-                LiveState.is_replying,
-                rx.el.button(
-                    icon("stop"),
-                    rx.el.span(rx.cond(LiveState.is_stopping, _("Stopping"), _("Stop"))),
-                    type="button",
-                    class_name="stop",
-                    disabled=LiveState.is_stopping,
-                    on_click=ChatState.stop,
-                ),
-                rx.el.button(
-                    icon("send"), rx.el.span(_("Send")), type="submit", class_name="primary"
-                ),
-            ),
+            rx.cond(LiveState.is_replying, _stop_button(), _send_button()),
             class_name="composer-box",
         ),
-        rx.el.p(
-            id="prompt-limit",
-            role="status",
-            class_name="field-error",
-            custom_attrs={
-                "data-too-long": _(
-                    "{count} characters too many: 20,000 is the most.", count="{count}"
-                ),
-                "data-offline": _("Not connected. Your text stays here until you can send it."),
-            },
-        ),
+        _limit_line(),
         id="composer",
         class_name="composer",
         on_submit=ChatState.send,
@@ -72,5 +38,49 @@ def composer() -> rx.Component:
             "data-account": ChatState.account_id,
             "data-begun": _("Your agent is answering"),
             "data-arrived": _("Answer arrived"),
+        },
+    )
+
+
+def _refusal() -> rx.Component:
+    """Why the last message was not taken, with the way out where there is one."""
+    return rx.cond(
+        ChatState.refusal != "",
+        rx.el.div(
+            rx.el.p(ChatState.refusal),
+            rx.cond(
+                ChatState.is_over_budget,
+                page_link(_("See what was spent"), to="/usage", class_name="button"),
+            ),
+            role="alert",
+            class_name="notice problem with-way-out",
+        ),
+    )
+
+
+def _stop_button() -> rx.Component:
+    return rx.el.button(
+        icon("stop"),
+        rx.el.span(rx.cond(LiveState.is_stopping, _("Stopping"), _("Stop"))),
+        type="button",
+        class_name="stop",
+        disabled=LiveState.is_stopping,
+        on_click=ChatState.stop,
+    )
+
+
+def _send_button() -> rx.Component:
+    return rx.el.button(icon("send"), rx.el.span(_("Send")), type="submit", class_name="primary")
+
+
+def _limit_line() -> rx.Component:
+    """Filled by conversation.js: the text is too long, or cannot be sent now."""
+    return rx.el.p(
+        id="prompt-limit",
+        role="status",
+        class_name="field-error",
+        custom_attrs={
+            "data-too-long": _("{count} characters too many: 20,000 is the most.", count="{count}"),
+            "data-offline": _("Not connected. Your text stays here until you can send it."),
         },
     )
