@@ -51,7 +51,8 @@ programs: tools ## Start the launcher and the server, with nothing behind them
 .PHONY: chain
 chain: tools ## Drive the whole embedded platform, by REST and in a real browser
 	@$(BIN)/pytest -q -m "chain and not slow" tests/contract tests/launcher
-	@$(BIN)/pytest -q -m "(chain or browser) and not slow" $(BROWSER_PLUGINS) tests/e2e tests/pages
+	@$(BIN)/pytest -q -m "chain and not slow" $(BROWSER_PLUGINS) tests/e2e
+	@$(BIN)/pytest -q -m "browser and not slow" $(BROWSER_PLUGINS) -n 2 tests/pages
 
 .PHONY: test
 test: lint unit unit-postgres programs chain ## All that must pass before a change lands

