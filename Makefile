@@ -61,7 +61,8 @@ test: lint unit unit-postgres programs chain ## All that must pass before a chan
 test-full: tools ## The slow rest: faults, real LiteLLM with its database, long runs
 	@$(BIN)/pytest -q -m "rig or slow" tests --ignore=tests/e2e --ignore=tests/pages --ignore=tests/proxy
 	@$(BIN)/pytest -q -m "rig or slow" --database both tests/proxy
-	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) tests/e2e tests/pages
+	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) tests/e2e
+	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) -n 2 tests/pages
 
 .PHONY: fuzz
 fuzz: .venv/.dev ## Send the API many odd requests (FUZZ_EXAMPLES a route)
