@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.pages.scenes import LANGUAGES, SCENES, SIZES, THEMES, Look, Scene, Stage
-from tests.pages.story.telling import EMPTY
+from tests.pages.story.telling import TALKING
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +33,7 @@ BEYOND_THE_EDGE = """() => [...document.querySelectorAll("main *")]
     .filter(e => !e.closest(".table-wrap, pre, .chat-tools, .reading table"))
     .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
     .map(e => e.outerHTML.slice(0, 120))"""
-REPLYING = Scene("chat-replying", "/chat", EMPTY)
+REPLYING = Scene("chat-replying", "/chat", TALKING)
 
 
 def findings(page: Page) -> list[str]:

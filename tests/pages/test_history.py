@@ -160,12 +160,13 @@ def test_a_lost_connection_keeps_the_pages_that_were_loaded(ada: Visitor, server
     open_with(ada, server, messages=200)
     scroll_to_the_top(ada)
     expect(ada.page.locator(".row")).to_have_count(80)
+    oldest = ada.page.locator("[data-message]").first.get_attribute("data-message")
 
     server.stop()
     expect(ada.page.get_by_text("Connection lost")).to_be_visible(timeout=20_000)
     server.start()
     expect(ada.page.get_by_text("Connected again.")).to_be_visible(timeout=30_000)
 
-    expect(ada.page.locator(".row")).to_have_count(80)
+    expect(ada.page.locator(f"[data-message='{oldest}']")).to_be_attached()
     scroll_to_the_top(ada)
-    expect(ada.page.locator(".row")).to_have_count(120)
+    expect(ada.page.locator(".row").nth(119)).to_be_attached()

@@ -27,6 +27,8 @@ DAY_MS = int(timedelta(days=1).total_seconds() * 1000)
 HOUR_MS = DAY_MS // 24
 CENT = 10_000_000
 EMPTY, UNLUCKY, ROOT = "new@example.com", "unlucky@example.com", "root@example.com"
+TALKING = "talking@example.com"
+"""Somebody to whom tests may add."""
 BUSY_DAYS = 26
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
@@ -43,6 +45,7 @@ class Teller:
         for texts in BY_LANGUAGE.values():
             await self._weeks_of_use(texts)
         await self._register(EMPTY, "Grace")
+        await self._register(TALKING, "Alan")
         await self._administrator()
         return await self._out_of_luck()
 
