@@ -1,11 +1,13 @@
-// The chat page in the browser: the composer (Enter, draft, nonce, limit), older messages on
-// scroll, the title when an answer arrives unseen. Delegated: the page may come later.
-import { readable } from "/page.js";
+// The chat page in the browser: the composer (Enter, draft, nonce, limit), older and newer
+// messages on scroll, the title when an answer arrives unseen. Delegated: the page may come later.
+import { readable, toClipboard } from "/page.js";
 
 // How often the page tells that it is still there. The server pushes news by itself.
 const SIGN_OF_LIFE_SECONDS = 30;
 const isTouch = matchMedia("(pointer: coarse)").matches;
 const growsByItself = CSS.supports("field-sizing", "content");
+// A part of the past does not end with the last message.
+const LAST_EDIT = ".messages:not([data-window=true]) > .row:nth-last-child(-n + 2) .edit";
 const byId = (id) => document.getElementById(id);
 const draftKey = () => `draft:${byId("composer")?.dataset.account ?? ""}`;
 
@@ -72,7 +74,7 @@ document.addEventListener("keydown", (event) => {
   if (event.target.id !== "prompt" || event.isComposing) return;
   if (event.key === "ArrowUp" && !event.target.value) {
     event.preventDefault();
-    document.querySelector(".row:nth-last-child(-n + 2) .edit")?.click();
+    document.querySelector(LAST_EDIT)?.click();
   }
   // Where one types with the thumbs, Enter breaks the line and the button sends.
   if (event.key !== "Enter" || event.shiftKey || isTouch) return;
@@ -120,10 +122,8 @@ document.addEventListener("click", (event) => {
   else copyCode(button);
 });
 
-async function copyCode(button) {
-  await navigator.clipboard.writeText(button.closest("figure").querySelector("code").innerText);
-  button.classList.add("is-copied");
-  setTimeout(() => button.classList.remove("is-copied"), 1500);
+function copyCode(button) {
+  return toClipboard(button, { "text/plain": button.closest("figure").querySelector("code").innerText });
 }
 
 // The log is laid out from its end (column-reverse), so 0 is the end and older messages can be
@@ -187,29 +187,33 @@ document.addEventListener("visibilitychange", () => {
 // The button back to the end is there while one reads further up.
 const FAR_PIXELS = 240;
 document.addEventListener("scroll", (event) => {
-  if (event.target.id === "log") byId("to-end")?.toggleAttribute("hidden", -event.target.scrollTop < FAR_PIXELS);
+  const log = event.target;
+  if (log.id !== "log") return;
+  byId("to-end")?.toggleAttribute("hidden", -log.scrollTop < FAR_PIXELS);
+  // At its very end a log follows what comes in; in the past one stays with what one reads.
+  if (log.scrollTop > -1 && byId("newer")) log.scrollTop = -1;
 }, { capture: true, passive: true });
 
-const nearTop = new IntersectionObserver((entries) => {
+const nearEdge = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) entry.target.click();
-}, { rootMargin: "600px 0px 0px 0px" });
+}, { rootMargin: "600px 0px" });
 
-let watched = null;
+let watched = [];
 let shownCount = 0;
-function watchOlder() {
-  const older = byId("older");
+function watchEdges() {
+  const edges = [byId("older"), byId("newer")];
   const count = document.querySelectorAll(".messages > li").length;
-  if (older === watched && count === shownCount) return;
-  nearTop.disconnect();
-  if (older) nearTop.observe(older);
-  watched = older;
+  if (count === shownCount && edges.every((edge, n) => edge === watched[n])) return;
+  nearEdge.disconnect();
+  for (const edge of edges) if (edge) nearEdge.observe(edge);
+  watched = edges;
   shownCount = count;
 }
 
 // What was asked for while nobody answered is asked for again.
 document.addEventListener("regained", () => {
-  watched = null;
-  watchOlder();
+  watched = [];
+  watchEdges();
 });
 
 // A message that was asked for by its address is brought into view, once; the end comes back after.
@@ -225,7 +229,7 @@ function showMarked() {
 function look() {
   obeyComposer();
   obeyReply();
-  watchOlder();
+  watchEdges();
   showMarked();
 }
 new MutationObserver(look).observe(document.documentElement, {

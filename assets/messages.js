@@ -1,8 +1,8 @@
 // The messages that the chat page shows, put together from the pieces that the server sends: the
-// end of the conversation (or a window of the past), pages of older messages, what was said since.
+// end of the conversation (or a window of the past), pages of older messages, what came after.
 // Only a new piece crosses the socket; what was sent before is kept here.
 
-let shown = { rows: [], first: "", hasOlder: false };
+let shown = { rows: [], first: "", last: "", hasOlder: false };
 const taken = {};
 
 // Hand over each new piece once, whichever component renders first. A piece that does not join
@@ -40,7 +40,8 @@ function indexOf(id) {
 }
 
 function show(rows, hasOlder) {
-  shown = { rows: rows.map(withDay), first: rows[0]?.id ?? "", hasOlder };
+  const [first, last] = [rows[0]?.id ?? "", rows.at(-1)?.id ?? ""];
+  shown = { rows: rows.map(withDay), first, last, hasOlder };
 }
 
 // The day in words stands over its first message.

@@ -52,21 +52,37 @@ function obeySignals() {
 }
 
 async function copy(button) {
-  const source = document.getElementById(button.dataset.copyFrom ?? "");
-  if (source) await copyRich(source);
-  else await navigator.clipboard.writeText(button.dataset.copy ?? "");
+  const source = document.getElementById(button.dataset.copyFrom);
+  if (!source) return;
+  await toClipboard(button, {
+    "text/plain": readable(source),
+    "text/html": withoutBars(source).innerHTML,
+  });
+}
+
+// Puts a text into the clipboard, in one form or several; the button shows that it is there.
+export async function toClipboard(button, forms) {
+  if (navigator.clipboard) await navigator.clipboard.write([new ClipboardItem(blobs(forms))]);
+  else copyByEvent(forms);
   button.classList.add("is-copied");
   setTimeout(() => button.classList.remove("is-copied"), 1500);
 }
 
-// As a document and as plain text.
-async function copyRich(source) {
-  const asBlob = (text, type) => new Blob([text], { type });
-  const item = {
-    "text/plain": asBlob(readable(source), "text/plain"),
-    "text/html": asBlob(withoutBars(source).innerHTML, "text/html"),
+function blobs(forms) {
+  return Object.fromEntries(
+    Object.entries(forms).map(([type, text]) => [type, new Blob([text], { type })]),
+  );
+}
+
+// For a page that came over plain HTTP from another machine: browsers give it no clipboard.
+function copyByEvent(forms) {
+  const fill = (event) => {
+    for (const [type, text] of Object.entries(forms)) event.clipboardData.setData(type, text);
+    event.preventDefault();
   };
-  await navigator.clipboard.write([new ClipboardItem(item)]);
+  document.addEventListener("copy", fill, { once: true });
+  document.execCommand("copy");
+  document.removeEventListener("copy", fill);
 }
 
 // Returns a copy of an answer without the bars over its code.
@@ -101,7 +117,7 @@ function openDialog(id) {
 }
 
 document.addEventListener("click", (event) => {
-  const element = event.target.closest("[data-copy], [data-copy-from], [data-opens], [data-closes], [data-afresh]");
+  const element = event.target.closest("[data-copy-from], [data-opens], [data-closes], [data-afresh]");
   if (!element) return;
   if (element.dataset.opens) openDialog(element.dataset.opens);
   else if ("closes" in element.dataset) element.closest("dialog")?.close();

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, exists, func
 from sqlmodel import col, select
 
 from chat_platform.clock import to_rfc3339
@@ -54,15 +54,28 @@ async def page_around(
     """Return a message in the middle of its neighbours. Raises Invalid `bad_cursor`."""
     older = await history_page(ctx, account_id, limit=limit // 2, before=message_id)
     position = await _position(ctx, account_id, message_id)
-    query = (
-        select(Message)
-        .where(col(Message.account_id) == account_id, col(Message.position) >= position)
-        .order_by(col(Message.position))
-        .limit(limit - limit // 2)
+    onwards = col(Message.position) >= position
+    newer = await _oldest(ctx, account_id, onwards, limit=limit - limit // 2)
+    return HistoryPage([*older.messages, *newer], older.next_before)
+
+
+async def messages_after(
+    ctx: AppContext, account_id: AccountId, message_id: MessageId, *, limit: int = 50
+) -> Sequence[Message]:
+    """Return what follows a message, oldest first. Raises Invalid `bad_cursor`."""
+    position = await _position(ctx, account_id, message_id)
+    return await _oldest(ctx, account_id, col(Message.position) > position, limit=limit)
+
+
+async def goes_on(ctx: AppContext, message: Message) -> bool:
+    """Tell whether the message's turn has a later one, such as its answer."""
+    query = select(
+        exists().where(
+            col(Message.turn_id) == message.turn_id, col(Message.position) > message.position
+        )
     )
     async with reading(ctx.engine) as session:
-        newer = (await session.exec(query)).all()
-    return HistoryPage([*older.messages, *newer], older.next_before)
+        return bool((await session.exec(query)).one())
 
 
 def page_query(conversation_id: ConversationId, *conditions: ColumnElement[bool]):
@@ -110,6 +123,19 @@ def message_data(message: Message) -> dict[str, Any]:
         "created_at": to_rfc3339(message.created_at_ms),
         "status": message.status,
     }
+
+
+async def _oldest(
+    ctx: AppContext, account_id: AccountId, condition: ColumnElement[bool], *, limit: int
+) -> Sequence[Message]:
+    query = (
+        select(Message)
+        .where(col(Message.account_id) == account_id, condition)
+        .order_by(col(Message.position))
+        .limit(limit)
+    )
+    async with reading(ctx.engine) as session:
+        return (await session.exec(query)).all()
 
 
 async def _position(ctx: AppContext, account_id: AccountId, message_id: MessageId) -> int:

@@ -6,7 +6,7 @@ import reflex as rx
 
 from chat_platform.pages.composer import composer
 from chat_platform.pages.elements import hidden_label, native_link
-from chat_platform.pages.history import history, older
+from chat_platform.pages.history import history, newer, older
 from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
 from chat_platform.pages.search import search_dialog
@@ -24,6 +24,7 @@ def chat_page() -> rx.Component:
             rx.el.div(
                 older(),
                 history(),
+                newer(),
                 _live(),
                 _empty(),
                 class_name="column",

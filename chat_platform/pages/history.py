@@ -22,7 +22,10 @@ def history() -> rx.Component:
         rx.foreach(_shown("rows", list[ShownRow]), message_row),
         id="messages",
         class_name="messages",
-        custom_attrs={"data-loaded": rx.cond(ChatState.is_loaded, "true", "false")},
+        custom_attrs={
+            "data-loaded": rx.cond(ChatState.is_loaded, "true", "false"),
+            "data-window": rx.cond(ChatState.is_window, "true", "false"),
+        },
     )
 
 
@@ -34,8 +37,22 @@ def older() -> rx.Component:
             _("Show older messages"),
             id="older",
             type="button",
-            class_name="quiet",
+            class_name="quiet edge",
             on_click=ChatState.show_older(_shown("first", str)),
+        ),
+    )
+
+
+def newer() -> rx.Component:
+    """The same at the end of a window of the past."""
+    return rx.cond(
+        ChatState.is_window,
+        rx.el.button(
+            _("Show newer messages"),
+            id="newer",
+            type="button",
+            class_name="quiet edge",
+            on_click=ChatState.show_newer(_shown("last", str)),
         ),
     )
 

@@ -17,6 +17,7 @@ from chat_platform.state.pieces import (
     Mark,
     Piece,
     end_piece,
+    following_piece,
     marks_of,
     newer_piece,
     older_piece,
@@ -90,6 +91,18 @@ class ChatState(AccountState):
         """Send the page of messages before one that the page has."""
         reader = self._reader(await self._account())
         self.older = older_piece(await reader.before(before), before)
+
+    @rx.event
+    async def show_newer(self, after: str) -> Any:
+        """Send what follows a window of the past, which ends where the newest messages begin."""
+        reader = self._reader(await self._account())
+        newest = await reader.newest()
+        if all(row["id"] != after for row in newest.rows):
+            self.newest = following_piece(await reader.after(after), after)
+            return None
+        self.newest = following_piece(newest, after)
+        self.is_window, self._known = False, marks_of(newest)
+        return ChatState.follow
 
     @rx.event
     async def show_message(self, message_id: str) -> None:

@@ -42,6 +42,13 @@ def older_piece(page: Rows, before: str) -> Piece:
     return _piece(page.rows, joins=before, has_older=page.has_older)
 
 
+def following_piece(page: Rows, after: str) -> Piece:
+    """Return the rows of a page that come after one that a window of the past ends with."""
+    ids = [row["id"] for row in page.rows]
+    start = ids.index(after) + 1 if after in ids else 0
+    return _piece(page.rows[start:], joins=after, has_older=page.has_older)
+
+
 def newer_piece(page: Rows, known: list[Mark]) -> Piece | None:
     """Return what the page lacks of the newest rows, or None when it has them all.
 

@@ -7,7 +7,13 @@ from zoneinfo import ZoneInfo
 
 from chat_platform.billing.receipts import TurnTotal, totals_of
 from chat_platform.context import AppContext
-from chat_platform.history.pages import HistoryPage, history_page, page_around
+from chat_platform.history.pages import (
+    HistoryPage,
+    goes_on,
+    history_page,
+    messages_after,
+    page_around,
+)
 from chat_platform.ids import AccountId, MessageId
 from chat_platform.models import Message
 from chat_platform.web.i18n import Words, at_ms
@@ -64,6 +70,13 @@ class RowReader:
             )
         )
 
+    async def after(self, message_id: str) -> Rows:
+        """Return the page after the message. Raises Invalid for a message that isn't theirs."""
+        messages = await messages_after(
+            self.ctx, self.account_id, MessageId(message_id), limit=PAGE_MESSAGES
+        )
+        return Rows(await self._rows(messages), has_older=True)
+
     async def around(self, message_id: str) -> Rows:
         return await self._shown(
             await page_around(self.ctx, self.account_id, MessageId(message_id), limit=PAGE_MESSAGES)
@@ -75,8 +88,10 @@ class RowReader:
     async def _rows(self, messages: Sequence[Message]) -> list[Row]:
         totals = await totals_of(self.ctx, self.account_id, {m.turn_id for m in messages})
         last_ids = {message.turn_id: message.id for message in messages}
+        if messages and messages[-1].role == "user" and await goes_on(self.ctx, messages[-1]):
+            del last_ids[messages[-1].turn_id]
         return [
-            self._row(m, totals.get(m.turn_id) if last_ids[m.turn_id] == m.id else None)
+            self._row(m, totals.get(m.turn_id) if last_ids.get(m.turn_id) == m.id else None)
             for m in messages
         ]
 

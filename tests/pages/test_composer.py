@@ -1,5 +1,6 @@
 """What one writes, copies and takes away: the composer, copying, exporting, a narrow screen."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,20 @@ def test_code_is_copied_as_it_is(copying: Visitor):
     assert copying.page.evaluate(CLIPBOARD).rstrip("\n") == (
         "def total(prices: list[float]) -> float:\n    return sum(prices)  # what the weekend costs"
     )
+
+
+def test_copying_works_where_the_browser_gives_no_clipboard(ada: Visitor):
+    ada.page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    ada.page.reload()
+    ada.wait_until_live()
+    answer = ada.ask("Plan my weekend")
+
+    answer.get_by_role("button", name="Copy", exact=True).click()
+    expect(answer.locator(".is-copied")).to_have_count(1)
+
+    ada.prompt.focus()
+    ada.page.keyboard.press("Control+V")
+    expect(ada.prompt).to_have_value(re.compile("1. Saturday: the market opens at nine."))
 
 
 def test_the_conversation_is_taken_away_as_a_file(ada: Visitor, tmp_path: Path):

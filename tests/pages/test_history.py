@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
 
 WHERE_IS = "id => document.querySelector(`[data-message='${id}']`).getBoundingClientRect().top"
 SCROLL = "pixels => document.getElementById('log').scrollBy(0, pixels)"
+SHOWN = "() => [...document.querySelectorAll('.row')].map(row => row.dataset.message)"
 FIRST_SHOWN = "() => document.querySelector('#messages > li').dataset.message"
 
 
@@ -47,13 +48,13 @@ def test_ten_thousand_messages_open_at_their_end_in_a_second(ada: Visitor, serve
 
 def test_older_messages_come_while_one_scrolls_and_nothing_jumps(ada: Visitor, server: PagesServer):
     open_with(ada, server, messages=400)
-    first = ada.page.evaluate(FIRST_SHOWN)
-    ada.page.evaluate(SCROLL, -1_000_000)
-    before = ada.page.evaluate(WHERE_IS, first)
 
-    expect(ada.page.locator(".row")).to_have_count(80)
-
-    assert abs(ada.page.evaluate(WHERE_IS, first) - before) <= 2
+    for shown in (80, 120, 160, 200, 240):
+        first = ada.page.evaluate(FIRST_SHOWN)
+        scroll_to_the_top(ada)
+        before = ada.page.evaluate(WHERE_IS, first)
+        expect(ada.page.locator(".row")).to_have_count(shown)
+        assert abs(ada.page.evaluate(WHERE_IS, first) - before) <= 2
 
 
 def test_one_can_scroll_back_to_the_very_first_message(ada: Visitor, server: PagesServer):
@@ -64,12 +65,7 @@ def test_one_can_scroll_back_to_the_very_first_message(ada: Visitor, server: Pag
         expect(ada.page.locator(".row")).to_have_count(shown)
 
     expect(ada.page.locator("#older")).to_have_count(0)
-    assert (
-        ada.page.evaluate(
-            "() => [...document.querySelectorAll('.row')].map(r => r.dataset.message)"
-        )
-        == ids
-    )
+    assert ada.page.evaluate(SHOWN) == ids
 
 
 def test_scrolling_back_receives_the_new_page_alone(
@@ -151,9 +147,46 @@ def test_a_found_message_is_shown_among_its_neighbours_and_one_comes_back(
 
     marked = ada.page.locator(".row.is-marked")
     expect(marked).to_contain_text("Question 51")
+    expect(ada.page.get_by_role("button", name="Edit and send again")).to_have_count(0)
     expect(marked).to_be_in_viewport()
     ada.page.get_by_role("button", name="Back to the newest messages").click()
     expect(ada.page.locator(f"[data-message='{ids[-1]}']")).to_be_in_viewport()
+
+
+def test_newer_messages_come_while_one_scrolls_on_from_a_part_of_the_past(
+    ada: Visitor, server: PagesServer
+):
+    ids = open_with(ada, server, messages=400)
+    ada.open(f"/chat?message={ids[200]}")
+    ada.page.locator(f"[data-message='{ids[200]}']").wait_for()
+
+    for reached in (230, 270, 310, 350):
+        edge = ada.page.locator(f"[data-message='{ids[reached]}']")
+        ada.page.evaluate(SCROLL, 1_000_000)
+        expect(edge).to_be_attached()
+        assert not edge.evaluate("e => e.getBoundingClientRect().bottom < 0")
+    ada.page.evaluate(SCROLL, 1_000_000)
+    expect(ada.page.locator(f"[data-message='{ids[-1]}']")).to_be_attached()
+    expect(ada.page.locator("#newer")).to_have_count(0)
+
+    shown = ada.page.evaluate(SHOWN)
+    assert shown == ids[ids.index(shown[0]) :]
+    ada.ask("Plan my weekend")
+    expect(ada.page.locator(".row")).to_have_count(len(shown) + 2)
+
+
+def test_nothing_jumps_when_newer_messages_come(ada: Visitor, server: PagesServer):
+    ids = open_with(ada, server, messages=400)
+    ada.open(f"/chat?message={ids[200]}")
+    last = "() => document.querySelector('#messages > li:last-child').dataset.message"
+    ada.page.locator(f"[data-message='{ids[200]}']").wait_for()
+    edge = ada.page.evaluate(last)
+    ada.page.evaluate(SCROLL, 1_000_000)
+    before = ada.page.evaluate(WHERE_IS, edge)
+
+    expect(ada.page.locator(f"[data-message='{edge}'] + li")).to_be_attached()
+
+    assert abs(ada.page.evaluate(WHERE_IS, edge) - before) <= 2
 
 
 def test_a_lost_connection_keeps_the_pages_that_were_loaded(ada: Visitor, server: PagesServer):

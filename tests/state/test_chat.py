@@ -92,6 +92,8 @@ async def test_bobs_messages_are_no_way_into_his_history(
     with pytest.raises(Invalid):
         await tab.send(ChatState, "show_older", ids[5])
     with pytest.raises(Invalid):
+        await tab.send(ChatState, "show_newer", ids[5])
+    with pytest.raises(Invalid):
         await tab.send(ChatState, "show_message", ids[5])
 
 
@@ -104,6 +106,33 @@ async def test_an_address_may_name_the_message_to_show(ctx: AppContext, alice: P
     assert chat.end["is_window"]
     assert chat.marked_id == ids[50]
     assert ids[50] in [row["id"] for row in chat.end["rows"]]
+
+
+async def test_from_a_part_of_the_past_one_goes_on_to_the_end(ctx: AppContext, alice: Person):
+    ids = await fill(ctx, alice, 200)
+    tab = await open_chat(alice, f"/chat?message={ids[100]}")
+    shown = [row["id"] for row in tab.of(ChatState).end["rows"]]
+
+    while tab.of(ChatState).is_window:
+        await tab.send(ChatState, "show_newer", shown[-1])
+        piece = tab.of(ChatState).newest
+        assert piece["joins"] == shown[-1]
+        shown += [row["id"] for row in piece["rows"]]
+
+    assert shown == ids[80:]
+
+
+async def test_a_turn_that_a_page_cuts_has_its_receipt_under_its_answer_alone(
+    ctx: AppContext, alice: Person
+):
+    ids = await fill(ctx, alice, 100)
+    tab = await open_chat(alice)
+
+    await tab.send(ChatState, "show_older", ids[61])
+
+    question = tab.of(ChatState).older["rows"][-1]
+    assert (question["id"], question["receipt"]) == (ids[60], "")
+    assert all(row["receipt"] for row in tab.of(ChatState).end["rows"][1::2])
 
 
 async def test_a_sent_message_is_shown_at_once_and_its_answer_follows(alice: Person):

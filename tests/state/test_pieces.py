@@ -3,7 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_platform.state.pieces import OVERLAP_ROWS, end_piece, marks_of, newer_piece, older_piece
+from chat_platform.state.pieces import (
+    OVERLAP_ROWS,
+    end_piece,
+    following_piece,
+    marks_of,
+    newer_piece,
+    older_piece,
+)
 from chat_platform.state.rows import Row, Rows
 
 
@@ -42,6 +49,15 @@ def test_a_page_of_older_messages_says_what_it_joins():
     assert piece["joins"] == "m41"
     assert ids(piece["rows"]) == [f"m{n}" for n in range(1, 41)]
     assert not piece["has_older"]
+
+
+def test_what_follows_a_window_joins_its_last_message():
+    following = following_piece(page(41, 80), "m40")
+    end = following_piece(page(61, 100), "m80")
+
+    assert (following["joins"], ids(following["rows"])) == ("m40", ids(page(41, 80).rows))
+    assert (end["joins"], ids(end["rows"])) == ("m80", ids(page(81, 100).rows))
+    assert following_piece(page(61, 100), "m100")["rows"] == []
 
 
 def test_nothing_is_sent_when_nothing_is_new():
