@@ -34,6 +34,20 @@ def test_links_that_run_something_are_no_links(text: str):
     assert "href" not in to_html(text)
 
 
+def test_a_bare_address_becomes_a_link_that_tells_its_site_nothing():
+    html = to_html("See https://example.com/a?b=c.")
+
+    assert '<a href="https://example.com/a?b=c" target="_blank" rel="noopener noreferrer' in html
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["main.py", "www.example.com", "//evil.example", "javascript:alert(1)", "`https://a.example`"],
+)
+def test_what_only_looks_like_an_address_stays_text(text: str):
+    assert "href" not in to_html(text)
+
+
 def test_images_are_not_loaded_by_themselves():
     html = to_html("![pixel](https://evil.example/?q=secret)")
 

@@ -3,6 +3,7 @@
 from functools import lru_cache
 from html import escape
 
+from linkify_it import LinkifyIt
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
@@ -82,7 +83,9 @@ def _is_web_link(url: str) -> bool:
 
 def _build() -> MarkdownIt:
     # "js-default" leaves raw HTML as text.
-    markdown = MarkdownIt("js-default", {"linkify": False, "typographer": False}).enable("table")
+    markdown = MarkdownIt("js-default", {"linkify": True, "typographer": False}).enable("table")
+    # Only with its scheme is an address one: "main.py" is a file.
+    markdown.linkify = LinkifyIt(options={"fuzzy_link": False, "fuzzy_email": False})
     markdown.validateLink = _is_web_link
     markdown.add_render_rule("fence", _fence)
     markdown.add_render_rule("link_open", _link_open)
