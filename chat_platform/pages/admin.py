@@ -25,7 +25,7 @@ def admin_page() -> rx.Component:
                 class_name="lead",
             ),
         ),
-        problem_line(AdminState.admin_problem),
+        rx.cond(AdminState.editing == "", problem_line(AdminState.admin_problem)),
         _accounts(),
         _audit(),
         main_class="sheet-page",
@@ -80,6 +80,7 @@ def _account(account: Item) -> rx.Component:
 
 def _budget(account: Item) -> rx.Component:
     return rx.el.form(
+        problem_line(AdminState.admin_problem),
         rx.el.input(type="hidden", name="account", value=account["id"], read_only=True),
         rx.el.label(
             _("Limit in US dollars"),

@@ -129,7 +129,8 @@ def _editor(block: Item) -> rx.Component:
         rx.el.textarea(
             id=field_id,
             name="value",
-            rows="8",
+            rows="4",
+            auto_focus=True,
             default_value=rx.cond(is_mine, MemoryState.mine, block["value"]),
             key=block["revision"],
             read_only=MemoryState.is_waiting,

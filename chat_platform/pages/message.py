@@ -97,7 +97,7 @@ def _answer(
             _receipt_button(receipt, turn),
             rx.el.button(
                 icon("copy"),
-                _("Copy"),
+                rx.el.span(_("Copy")),
                 type="button",
                 class_name="quiet",
                 custom_attrs={"data-copy-from": body_id},

@@ -26,14 +26,14 @@ def _line(line: Item) -> rx.Component:
         rx.el.span(
             line["what"],
             rx.cond(line["note"] != "", rx.el.em(" (", line["note"], ")")),
-            rx.el.small(
-                line["model"],
-                " · ",
-                rx.el.span(line["tokens"], title=_("Tokens read → written")),
-                " · ",
-                line["seconds"],
-            ),
         ),
         rx.el.span(line["cost"], class_name="number", custom_attrs={"data-cost": ""}),
+        rx.el.small(
+            line["model"],
+            " · ",
+            rx.el.span(line["tokens"], title=_("Tokens read → written")),
+            " · ",
+            line["seconds"],
+        ),
         key=line["id"],
     )

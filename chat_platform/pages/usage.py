@@ -138,7 +138,7 @@ def _by_day() -> rx.Component:
         ),
         rx.el.details(
             rx.el.summary(_("The numbers as a table")),
-            _table(_("Day"), UsageState.days),
+            _table(_("Day"), UsageState.days, "by-day"),
         ),
         class_name="panel stack",
         custom_attrs={"aria-labelledby": "days-title"},
@@ -198,10 +198,10 @@ def _by_kind() -> rx.Component:
 
 
 def _ranked(title: str, head: str, lines: rx.Var | list, title_id: str) -> rx.Component:
-    return panel(title, title_id, _table(head, lines))
+    return panel(title, title_id, _table(head, lines, "is-ranked"))
 
 
-def _table(head: str, lines: rx.Var | list) -> rx.Component:
+def _table(head: str, lines: rx.Var | list, kind: str) -> rx.Component:
     return rx.el.div(
         rx.el.table(
             rx.el.thead(
@@ -214,7 +214,7 @@ def _table(head: str, lines: rx.Var | list) -> rx.Component:
             ),
             rx.el.tbody(rx.foreach(lines, _row)),
         ),
-        class_name="table-wrap",
+        class_name=f"table-wrap {kind}",
         tab_index=0,
         role="group",
         aria_label=head,

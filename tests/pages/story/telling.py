@@ -45,8 +45,7 @@ class Teller:
         for texts in BY_LANGUAGE.values():
             await self._weeks_of_use(texts)
         await self._register(EMPTY, "Grace")
-        await self._register(TALKING, "Alan")
-        await self._administrator()
+        await self._administrator(await self._register(TALKING, "Alan"))
         return await self._out_of_luck()
 
     async def _register(self, email: str, name: str) -> Account:
@@ -205,14 +204,14 @@ class Teller:
             changed_at_ms=now_ms() - (11 - 2 * number) * DAY_MS,
         )
 
-    async def _administrator(self) -> None:
+    async def _administrator(self, other: Account) -> None:
         account = await self._register(ROOT, "Root")
         async with transaction(self.ctx.engine) as session:
             await session.exec(
                 update(Account).where(col(Account.id) == account.id).values(role="admin")
             )
             for action in ("account.budget_set", "account.disabled", "account.enabled"):
-                audit.record(session, actor_id=account.id, action=action, subject_id=account.id)
+                audit.record(session, actor_id=account.id, action=action, subject_id=other.id)
 
     async def _out_of_luck(self) -> AgentId:
         """Somebody whose budget is spent, whose last turn failed, whose agent does not answer."""
@@ -226,5 +225,13 @@ class Teller:
             status="failed",
             error_code="model_failed",
         )
-        await self._spend(account, spent_nano_usd=500 * CENT)
+        await self._use_up(account, agent_id)
         return agent_id
+
+    async def _use_up(self, account: Account, agent_id: AgentId) -> None:
+        left = 500 * CENT - await self._cost_of(account)
+        [row] = self._calls(account, agent_id, None, now_ms() - DAY_MS, words=0)
+        row.cost_nano_usd = left
+        async with transaction(self.ctx.engine) as session:
+            session.add(row)
+        await self._spend(account, spent_nano_usd=500 * CENT)
