@@ -71,6 +71,11 @@ def _connection() -> rx.Component:
         rx.cond(
             has_connection_errors,
             rx.el.p(_("Connection lost. Trying again; nothing is lost."), class_name="connection"),
+            # Nobody is told yet who they are.
+            rx.cond(
+                AccountState.account_id == "",
+                rx.el.p(_("Connecting …"), class_name="connecting"),
+            ),
         ),
         # page.js shows it for a moment when the line above goes away.
         rx.el.p(_("Connected again."), id="regained", hidden=True, class_name="connection is-good"),

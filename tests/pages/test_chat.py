@@ -152,6 +152,16 @@ def test_a_persons_markup_is_shown_as_they_wrote_it(ada: Visitor):
     )
 
 
+def test_a_page_that_waits_for_its_connection_says_so(ada: Visitor):
+    page = ada.page.context.new_page()
+    page.route_web_socket("**/_event/**", lambda socket: None)
+
+    page.goto(f"{ada.url}/chat")
+
+    expect(page.get_by_text("Connecting …")).to_be_visible()
+    expect(ada.page.get_by_text("Connecting …")).to_have_count(0)
+
+
 def test_the_connection_is_lost_told_and_heals(ada: Visitor, server: PagesServer):
     ada.ask("Plan my weekend")
 
