@@ -17,6 +17,7 @@ def shell(here: str, *children: rx.Component, main_class: str = "") -> rx.Compon
         demo_banner(),
         _rail(here),
         rx.el.main(*children, id="main", tab_index=-1, class_name=f"main {main_class}"),
+        _connecting(),
         _connection(),
         _toast(),
         _shortcuts(),
@@ -66,16 +67,19 @@ def _item(text: str, to: str, drawing: str, here: str) -> rx.Component:
     )
 
 
+def _connecting() -> rx.Component:
+    """Shown until the server has told who this is."""
+    return rx.el.div(
+        rx.cond(AccountState.account_id == "", rx.el.p(_("Connecting …"), class_name="connecting")),
+        role="status",
+    )
+
+
 def _connection() -> rx.Component:
     return rx.el.div(
         rx.cond(
             has_connection_errors,
             rx.el.p(_("Connection lost. Trying again; nothing is lost."), class_name="connection"),
-            # Nobody is told yet who they are.
-            rx.cond(
-                AccountState.account_id == "",
-                rx.el.p(_("Connecting …"), class_name="connecting"),
-            ),
         ),
         # page.js shows it for a moment when the line above goes away.
         rx.el.p(_("Connected again."), id="regained", hidden=True, class_name="connection is-good"),
