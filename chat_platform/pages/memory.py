@@ -206,7 +206,7 @@ def _revision(block: Item, revision: Item) -> rx.Component:
             rx.el.small(_("This is what it says now.")),
             small_button(
                 _("Bring this text back"),
-                on_click=BlockHistoryState.undo(block["label"], revision["revision"]),
+                on_click=MemoryState.undo(block["label"], revision["revision"]),
             ),
         ),
         key=revision["position"],

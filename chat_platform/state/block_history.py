@@ -2,19 +2,16 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import reflex as rx
 
 from chat_platform import memory
 from chat_platform.context import app_context
-from chat_platform.errors import PlatformError
-from chat_platform.models import BlockRevision
+from chat_platform.models import Account, BlockRevision
 from chat_platform.state.account import AccountState
 from chat_platform.state.diff import diff_html
-from chat_platform.state.memory import MemoryState
 from chat_platform.web.i18n import Words, at_ms
-from chat_platform.web.problem_words import problem_words
 
 _SHOWN = 40
 
@@ -39,29 +36,19 @@ class BlockHistoryState(AccountState):
         """Open a block's history, or close it."""
         account = await self._account()
         self.history_problem = ""
-        if self.label == label:
-            self.label, self.revisions = "", []
-            return
-        history = await memory.block_history(app_context(), account, label)
-        self.label, self.revisions = label, self._revisions(history[: _SHOWN + 1])
+        self.label = "" if self.label == label else label
+        await self._read(account)
 
-    @rx.event(background=True)
-    async def undo(self, label: str, revision: str) -> Any:
-        """Give the block back what it said at that revision, as a new revision."""
-        async with self:
-            account = await self._account()
-        try:
-            await memory.undo_block(app_context(), account, label, revision)
-        except PlatformError as exc:
-            async with self:
-                self.history_problem = problem_words(self._words(), exc.code, exc.message)
-            return None
-        history = await memory.block_history(app_context(), account, label)
-        async with self:
+    @rx.event
+    async def refresh(self) -> None:
+        """Read the open history anew: its block may have changed."""
+        await self._read(await self._account())
+
+    async def _read(self, account: Account) -> None:
+        self.revisions = []
+        if self.label:
+            history = await memory.block_history(app_context(), account, self.label)
             self.revisions = self._revisions(history[: _SHOWN + 1])
-            say = self._words()
-            self._tell(say("The earlier text is back."))
-        return MemoryState.open
 
     def _revisions(self, newest_first: Sequence[BlockRevision]) -> list[Revision]:
         older = [(row, before.value) for row, before in pairwise(newest_first)]

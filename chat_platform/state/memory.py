@@ -12,6 +12,7 @@ from chat_platform.errors import Outdated, PlatformError
 from chat_platform.memory import BlockState
 from chat_platform.models import Account
 from chat_platform.state.account import AccountState
+from chat_platform.state.block_history import BlockHistoryState
 from chat_platform.web.i18n import Words, at_ms
 from chat_platform.web.problem_words import problem_words
 
@@ -50,12 +51,13 @@ class MemoryState(AccountState):
     """What was saved waits until the agent has answered."""
 
     @rx.event(background=True)
-    async def open(self) -> None:
-        """Read the blocks anew."""
+    async def open(self) -> Any:
+        """Read the blocks anew, and the history that is open."""
         async with self:
             account = await self._account()
             self.problem = ""
         await self._refresh(account)
+        return BlockHistoryState.refresh
 
     @rx.event
     def edit(self, label: str) -> None:
@@ -69,7 +71,7 @@ class MemoryState(AccountState):
         self.has_conflict = self.is_waiting = False
 
     @rx.event(background=True)
-    async def save(self, form: dict[str, Any]) -> None:
+    async def save(self, form: dict[str, Any]) -> Any:
         """Write the block, unless it changed since it was opened: then show both versions.
 
         While the agent answers, this waits for it.
@@ -91,6 +93,23 @@ class MemoryState(AccountState):
                 self.has_conflict = False
                 say = self._words()
                 self._tell(say("Saved."))
+        return BlockHistoryState.refresh
+
+    @rx.event(background=True)
+    async def undo(self, label: str, revision: str) -> Any:
+        """Give the block back what it said at that revision, as a new revision."""
+        async with self:
+            account, say = await self._account(), self._words()
+        try:
+            await memory.undo_block(app_context(), account, label, revision)
+        except PlatformError as exc:
+            async with self:
+                history = await self.get_state(BlockHistoryState)
+                history.history_problem = problem_words(say, exc.code, exc.message)
+            return None
+        async with self:
+            self._tell(say("The earlier text is back."))
+        return MemoryState.open
 
     async def _write(self, account: Account, label: str, value: str, revision: str) -> bool:
         """Save when no turn runs; False when that failed, or was given up."""

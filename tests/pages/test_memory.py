@@ -105,6 +105,34 @@ def test_the_first_text_is_told_apart_from_changes(stage: Stage):
         expect(about_you(page).locator(".revisions > li").last).to_contain_text("How it began")
 
 
+def test_an_open_history_grows_by_each_change(ada: Visitor):
+    ada.open("/memory")
+    about_you(ada.page).get_by_role("button", name="History").click()
+    revisions = about_you(ada.page).locator(".revisions > li")
+    expect(revisions).to_have_count(1)
+
+    edit(ada.page, "Ada has moved to Turin.")
+    expect(revisions).to_have_count(2)
+    revisions.last.get_by_role("button", name="Bring this text back").click()
+
+    expect(revisions).to_have_count(3)
+    expect(revisions.first).to_contain_text("This is what it says now.")
+
+
+def test_a_history_left_open_tells_of_what_changed_elsewhere(ada: Visitor):
+    ada.open("/memory")
+    about_you(ada.page).get_by_role("button", name="History").click()
+    revisions = about_you(ada.page).locator(".revisions > li")
+    expect(revisions).to_have_count(1)
+    tab = another_tab(ada, "/memory")
+    edit(tab.page, "Ada has moved to Turin.")
+    expect(about_you(tab.page).locator("[data-value]")).to_have_text("Ada has moved to Turin.")
+
+    ada.page.reload()
+
+    expect(revisions).to_have_count(2)
+
+
 def test_a_passage_is_deleted_only_when_that_was_meant(ada: Visitor):
     ada.open("/memory")
     add_passage(ada.page, "The key is under the stone.")
