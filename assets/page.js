@@ -20,6 +20,14 @@ function showFormOutcome() {
   if (query.has("error")) showError(told("error") ?? document.querySelector('[data-error=""]'));
 }
 
+// A page of these also comes without a load: where the account was deleted.
+let addressTold = "";
+function obeyAddress() {
+  if (location.href === addressTold || !document.getElementById("form-notices")) return;
+  addressTold = location.href;
+  showFormOutcome();
+}
+
 function showError(words) {
   words?.removeAttribute("hidden");
   const input = words?.closest(".field")?.querySelector("input");
@@ -176,6 +184,7 @@ function obeyConnection() {
 }
 
 function look() {
+  obeyAddress();
   obeySignals();
   obeyConnection();
 }
@@ -183,5 +192,5 @@ function look() {
 new MutationObserver(look).observe(root, {
   subtree: true, childList: true, attributes: true, attributeFilter: ["data-theme", "data-language"],
 });
-showFormOutcome();
+obeyAddress();
 obeySignals();
