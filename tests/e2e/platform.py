@@ -20,6 +20,7 @@ from tests.environment import clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 API = "/api/v1"
+COMMAND = str(Path(sys.executable).with_name("chat-platform"))
 PASSWORD = "a-good-password-1"
 
 
@@ -95,19 +96,12 @@ class Platform:
     def start(self, *, seconds: float = 420, **environment: str) -> None:
         """Bring everything up; the first time this installs the peers' environments."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        variables = {
-            "PORT": str(self.port),
-            "DATA_DIR": str(self.data_dir),
-            "CHAT_PLATFORM_ENV_DIR": str(ROOT / ".data" / "env"),
-            "DEMO_FAULTS": "1",
-            **environment,
-        }
         with (self.data_dir / "up.log").open("ab") as log:
             self._launcher = subprocess.Popen(
-                [str(Path(sys.executable).with_name("chat-platform")), "up"],
+                [COMMAND, "up"],
                 # Not the clone's folder: a .env there is somebody's own.
                 cwd=self.data_dir,
-                env=clean_environment(**variables),
+                env=self._environment(DEMO_FAULTS="1", **environment),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -136,6 +130,27 @@ class Platform:
         code = self._launcher.wait(60)
         self._launcher = None
         return code
+
+    def run(self, *arguments: str) -> str:
+        """Run one of the operator's commands on this platform; return what it prints."""
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            cwd=self.data_dir,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _environment(self, **variables: str) -> dict[str, str]:
+        return clean_environment(
+            PORT=str(self.port),
+            DATA_DIR=str(self.data_dir),
+            CHAT_PLATFORM_ENV_DIR=str(ROOT / ".data" / "env"),
+            **variables,
+        )
 
     def kill_launcher(self) -> None:
         assert self._launcher
