@@ -184,6 +184,7 @@ def _notices() -> rx.Component:
         ("identity_unavailable", _("Signing in is not possible right now. Try again in a moment.")),
         ("too_many_attempts", _("Too many attempts. Wait a little and try again.")),
         ("account_disabled", _("This account is disabled. Write to your administrator.")),
+        ("account_deleted", _("Your account is being deleted.")),
         ("cross_site", _("This form came from another site. Try again from here.")),
         ("", _("That did not work. Try again in a moment.")),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, create_engine, select, update
 from sqlmodel import col
 
+from chat_platform.clock import now_ms
 from chat_platform.ids import AccountId
 from chat_platform.models import Account, Budget
 from tests.long_history import fill_history
@@ -23,6 +24,13 @@ def end_budget(folder: Path, email: str) -> None:
     with _account(folder, email) as (connection, account_id):
         nothing = update(Budget).where(col(Budget.account_id) == account_id)
         connection.execute(nothing.values(limit_nano_usd=0))
+
+
+def mark_as_leaving(folder: Path, email: str) -> None:
+    """Leave somebody's account in the middle of its deletion, as a peer that is down would."""
+    with _account(folder, email) as (connection, account_id):
+        leaving = update(Account).where(col(Account.id) == account_id)
+        connection.execute(leaving.values(deleting_at_ms=now_ms()))
 
 
 @contextmanager

@@ -125,7 +125,8 @@ def test_a_deleted_account_cannot_sign_in(ada: Visitor):
     ada.page.locator("#deletion-password").fill(PASSWORD)
     ada.page.get_by_role("button", name="Delete the account").click()
     ada.page.wait_for_url("**/login*")
-    expect(ada.page.get_by_text("Your account is being deleted.")).to_be_visible()
+    told = ada.page.get_by_role("status").filter(visible=True)
+    expect(told).to_have_text("Your account is being deleted.")
 
     ada.sign_in()
 

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.pages.seed import mark_as_leaving
 from tests.pages.server import PagesServer
 from tests.pages.visitor import PASSWORD, Visitor
 
@@ -30,6 +31,19 @@ def test_a_wrong_password_is_told_beside_the_field_and_the_address_is_kept(ada: 
     )
     expect(ada.page.locator("#email")).to_have_value(ada.email)
     expect(ada.page.locator("#password")).to_be_focused()
+
+
+def test_whoever_deletes_their_account_is_told_so_when_they_come_back_too_soon(
+    ada: Visitor, server: PagesServer
+):
+    ada.page.context.clear_cookies()
+    mark_as_leaving(server.folder, ada.email)
+
+    ada.sign_in()
+
+    expect(ada.page.get_by_role("alert").filter(visible=True)).to_have_text(
+        "Your account is being deleted."
+    )
 
 
 def test_a_taken_address_is_told_beside_the_field(ada: Visitor):

@@ -173,7 +173,8 @@ def test_everything_is_taken_along_and_then_the_account_is_deleted(ada: Visitor,
     ada.page.locator("#deletion-password").fill(PASSWORD)
     ada.page.get_by_role("button", name="Delete the account").click()
 
-    expect(ada.page.get_by_text("Your account is being deleted.")).to_be_visible()
+    told = ada.page.get_by_role("status").filter(visible=True)
+    expect(told).to_have_text("Your account is being deleted.")
     wait_until_gone(behind)
     ada.sign_in()
     expect(ada.page.locator("#password-error p:visible")).to_have_count(1)
