@@ -15,8 +15,8 @@ from letta_client.types.tool_return_message import ToolReturnMessage
 from chat_platform.letta.errors import agent_unavailable, model_failed
 from chat_platform.ports import RunEvent, RunStarted, StepChanged, StepKind, StepStatus, TextPiece
 
-_MEMORY_TOOLS = ("memory", "memory_", "core_memory_")
-_ARCHIVE_TOOLS = "archival_memory_"
+_MEMORY_TOOLS = ("memory", "memory_", "core_memory_", "archival_memory_insert")
+_SEARCH_TOOL = "archival_memory_search"
 _NORMAL_ENDS = {"end_turn", "max_steps", "max_tokens_exceeded", "tool_rule", "no_tool_call"}
 _DETAIL_ARGUMENTS = ("label", "query")
 _DETAIL_LENGTH = 200
@@ -119,7 +119,7 @@ class RunReader:
 
 
 def _kind(tool: str) -> StepKind:
-    if tool.startswith(_ARCHIVE_TOOLS):
+    if tool == _SEARCH_TOOL:
         return "embedding"
     return "memory_edit" if tool.startswith(_MEMORY_TOOLS) else "tool_call"
 

@@ -95,7 +95,7 @@ def kind_words(say: Words, kind: str) -> str:
     """Say what a model call was for."""
     return {
         "chat": say("Reply and tools"),
-        "embedding": say("Searching memory"),
+        "embedding": say("Archive (embedding)"),
         "background": say("Outside a turn"),
     }.get(kind, kind)
 

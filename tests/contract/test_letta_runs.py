@@ -110,11 +110,12 @@ async def test_the_agent_stores_in_its_archive_and_finds_it(
 
     events = await events_of(agents, agent, "What colour is my bike?")
 
-    names = [step.name for step in steps_of(events, "embedding") if step.status == "done"]
-    assert names == ["archival_memory_insert", "archival_memory_search"]
-    assert steps_of(events, "embedding")[-1].detail == "bike"
-    found = model.chats_of(agent)[-1].body["messages"][-1]["content"]
-    assert "The bike is red." in found
+    stored, found = steps_of(events, "memory_edit")[-1], steps_of(events, "embedding")[-1]
+    assert (stored.name, stored.status) == ("archival_memory_insert", "done")
+    assert (found.name, found.status) == ("archival_memory_search", "done")
+    assert found.detail == "bike"
+    result = model.chats_of(agent)[-1].body["messages"][-1]["content"]
+    assert "The bike is red." in result
 
 
 async def test_a_note_reaches_the_agent_before_the_message(

@@ -109,7 +109,8 @@ def test_a_call_that_arrives_in_pieces_is_one_step():
         ("memory_insert", "memory_edit"),
         ("memory_replace", "memory_edit"),
         ("memory", "memory_edit"),
-        ("archival_memory_insert", "embedding"),
+        ("archival_memory_insert", "memory_edit"),
+        ("archival_memory_search", "embedding"),
         ("conversation_search", "tool_call"),
     ],
 )

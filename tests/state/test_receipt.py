@@ -51,7 +51,7 @@ def test_calls_are_named_by_the_steps_that_they_led_to():
 
     assert call_purposes(EN, calls, steps) == [
         "Remembering",
-        "Searching memory",
+        "Archive (embedding)",
         "Using web_search",
         "Reply",
     ]
@@ -93,7 +93,7 @@ async def test_an_opened_receipt_lists_every_call_and_adds_up(alice: Person, tur
     await tab.send(ReceiptState, "toggle", turn_id)
 
     receipt = tab.of(ReceiptState)
-    assert [line["what"] for line in receipt.lines] == ["Reply", "Searching memory"]
+    assert [line["what"] for line in receipt.lines] == ["Reply", "Archive (embedding)"]
     assert [line["cost"] for line in receipt.lines] == ["$0.0010802", "$0.00000082"]
     assert receipt.total == "$0.00108102"
 

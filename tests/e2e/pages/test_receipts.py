@@ -24,7 +24,7 @@ def test_a_receipt_lists_every_hidden_call_with_the_price_that_was_booked(
     receipt = opened(ada, answer)
 
     what = [line.splitlines()[0] for line in receipt.locator("li").all_inner_texts()]
-    assert what == ["Remembering", "Searching memory", "Searching memory", "Reply"]
+    assert what == ["Remembering", "Remembering", "Archive (embedding)", "Reply"]
     assert [call["kind"] for call in behind.calls] == ["chat", "chat", "embedding", "chat"]
     for line, call in zip(receipt.locator("li").all(), behind.calls, strict=True):
         tokens = f"{call['prompt_tokens']:,} → {call['completion_tokens']:,}"
@@ -47,7 +47,7 @@ def test_a_search_of_the_archive_stands_on_the_receipt_of_its_own_answer(
     expect(answer).to_contain_text("my cat is called Tom")
     receipt = opened(ada, answer)
     lines = receipt.locator("li")
-    expect(lines.filter(has_text="demo-embedding")).to_contain_text("Searching memory")
+    expect(lines.filter(has_text="demo-embedding")).to_contain_text("Archive (embedding)")
     booked = [call["cost_nano_usd"] for call in behind.calls]
     assert amounts(lines.locator("[data-cost]")) == booked[-3:]
     assert amounts(receipt.locator("[data-total]")) == [behind.booked - first]

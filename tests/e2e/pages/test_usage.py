@@ -54,7 +54,7 @@ def test_every_figure_adds_up_with_the_ledger(ada: Visitor, behind: Behind):
     kinds = sums(behind.calls, "kind")
     assert costs_by_name(section(page, "By kind")) == {
         "Reply and tools": kinds["chat"],
-        "Searching memory": kinds["embedding"],
+        "Archive (embedding)": kinds["embedding"],
         "Outside a turn": kinds["background"],
     }
     page.get_by_text("The numbers as a table").click()
