@@ -196,6 +196,8 @@ class IdentityProvider(Protocol):
     """
 
     name: str
+    sends_mail: bool
+    """Whether a one-time code can reach people by mail."""
 
     async def register(self, email: str, password: str, *, name: str) -> Identity | None:
         """Return the new identity, or None when the address must be confirmed first."""

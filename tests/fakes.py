@@ -180,6 +180,7 @@ class FakeIdentity:
     """An identity provider that keeps passwords as they are; a reset code is always `code`."""
 
     name: str = "embedded"
+    sends_mail: bool = True
     passwords: dict[str, str] = field(default_factory=dict)
 
     async def register(self, email: str, password: str, *, name: str) -> Identity | None:

@@ -83,13 +83,17 @@ async def resend_confirmation(
 async def forgot(
     ctx: Ctx, request: Request, address: ClientAddress, later: BackgroundTasks, email: Field = ""
 ) -> RedirectResponse:
-    """Mail a one-time code if the address is known, and go where it can be entered."""
+    """Mail a one-time code if the address is known, and go where it can be entered.
+
+    Without a mail server the operator gives it out.
+    """
     try:
         to = await password_change.allow_reset(ctx, email, address=address)
     except PlatformError as exc:
         return _back_to("/forgot", exc, email=email)
     later.add_task(password_change.send_reset, ctx, to)
-    return _to("/reset", notice="code_sent", email=email)
+    notice = "code_sent" if ctx.identity.sends_mail else "no_mail"
+    return _to("/reset", notice=notice, email=email)
 
 
 @router.post("/reset", status_code=303, response_class=RedirectResponse)

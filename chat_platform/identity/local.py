@@ -44,6 +44,7 @@ class LocalIdentity:
         self._engine = engine
         self._hasher = hasher or PasswordHasher()
         self._mailer = mailer
+        self.sends_mail = mailer is not None
 
     async def register(self, email: str, password: str, *, name: str) -> Identity | None:
         """Make the account; raises Conflict `email_taken`."""

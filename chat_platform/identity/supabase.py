@@ -27,6 +27,7 @@ class SupabaseIdentity:
     """
 
     name = "supabase"
+    sends_mail = True
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         self._url = settings.supabase_url

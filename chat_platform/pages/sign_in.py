@@ -191,6 +191,7 @@ def _notices() -> rx.Component:
     notices = (
         ("confirmation_required", _("Almost there: open the link in the e-mail we sent you.")),
         ("code_sent", _("If the address is known, a code is on its way.")),
+        ("no_mail", _("No mail is set up here. Ask whoever runs this platform for a code.")),
         ("signed_out", _("You are signed out.")),
         ("account_deleted", _("Your account is being deleted.")),
     )

@@ -1,11 +1,15 @@
 """A forgotten password: one code by mail, good once, for one account."""
 
 import re
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from chat_platform.context import AppContext
+from chat_platform.identity.local import LocalIdentity
 from tests.fakes import FakeMailer
 from tests.people import PASSWORD, Person
 
@@ -113,6 +117,17 @@ async def test_the_browsers_forms_lead_from_forgotten_to_signed_in(
     assert asked.headers["location"] == "/reset?notice=code_sent&email=alice%40example.com"
     assert (done.status_code, done.headers["location"]) == (303, "/chat")
     assert (await client.get("/api/v1/auth/me")).json()["id"] == alice.id
+
+
+async def test_without_a_mail_server_the_form_says_who_gives_the_code(
+    client: httpx.AsyncClient, api: FastAPI, ctx: AppContext, alice: Person
+):
+    api.state.ctx = replace(ctx, identity=LocalIdentity(ctx.engine))
+
+    for email in (alice.account.email, "nobody@example.com"):
+        asked = await client.post("/api/v1/session/forgot", data={"email": email})
+
+        assert asked.headers["location"].startswith("/reset?notice=no_mail&")
 
 
 @pytest.mark.parametrize("path", ["forgot", "reset"])
