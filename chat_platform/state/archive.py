@@ -8,6 +8,7 @@ import reflex as rx
 from chat_platform import memory
 from chat_platform.context import app_context
 from chat_platform.errors import PlatformError
+from chat_platform.memory import PassagePage
 from chat_platform.models import Account
 from chat_platform.state.account import AccountState
 from chat_platform.state.memory import MemoryState
@@ -59,7 +60,8 @@ class ArchiveState(AccountState):
         async with self:
             account = await self._account()
             before = self.next_before
-        await self._list(account, before=before)
+        if before:
+            await self._list(account, before=before)
 
     @rx.event(background=True)
     async def add(self, form: dict[str, Any]) -> None:
@@ -84,8 +86,9 @@ class ArchiveState(AccountState):
         async with self:
             account = await self._account()
             self.add_problem = self.doubtful = ""
-        if await self._changed(memory.delete_passage(app_context(), account, passage_id)):
-            await self._list(account)
+        await self._changed(memory.delete_passage(app_context(), account, passage_id))
+        # After a failure too: what is gone already leaves the page.
+        await self._list(account)
 
     @rx.event(background=True)
     async def start_over(self, form: dict[str, Any]) -> Any:
@@ -120,20 +123,28 @@ class ArchiveState(AccountState):
         return True
 
     async def _list(self, account: Account, *, before: str = "") -> None:
+        """Show the passages, or those that follow `before`, unless other ones were asked for."""
+        async with self:
+            query = self.query
         try:
             page = await memory.list_passages(
-                app_context(), account, query=self.query, limit=PAGE_PASSAGES, before=before or None
+                app_context(), account, query=query, limit=PAGE_PASSAGES, before=before or None
             )
         except PlatformError as exc:
             async with self:
                 self.archive_problem = problem_words(self._words(), exc.code, exc.message)
             return
         async with self:
-            say, zone = self._words(), self._zone()
-            shown = [
-                ShownPassage(id=p.id, text=p.text, when=say.moment(at_ms(p.created_at_ms, zone)))
-                for p in page.passages
-            ]
-            self.passages = [*self.passages, *shown] if before else shown
-            self.next_before = page.next_before or ""
-            self.is_empty, self.archive_problem = not self.passages, ""
+            # A second press of "Show more" asked for the same page.
+            if query == self.query and before in ("", self.next_before):
+                self._show(page, is_more=bool(before))
+
+    def _show(self, page: PassagePage, *, is_more: bool) -> None:
+        say, zone = self._words(), self._zone()
+        shown = [
+            ShownPassage(id=p.id, text=p.text, when=say.moment(at_ms(p.created_at_ms, zone)))
+            for p in page.passages
+        ]
+        self.passages = [*self.passages, *shown] if is_more else shown
+        self.next_before = page.next_before or ""
+        self.is_empty, self.archive_problem = not self.passages, ""

@@ -35,20 +35,17 @@ class BlockHistoryState(AccountState):
     async def toggle(self, label: str) -> None:
         """Open a block's history, or close it."""
         account = await self._account()
-        self.history_problem = ""
-        self.label = "" if self.label == label else label
-        await self._read(account)
+        await self._show(account, "" if self.label == label else label)
 
     @rx.event
     async def refresh(self) -> None:
         """Read the open history anew: its block may have changed."""
-        await self._read(await self._account())
+        await self._show(await self._account(), self.label)
 
-    async def _read(self, account: Account) -> None:
-        self.revisions = []
-        if self.label:
-            history = await memory.block_history(app_context(), account, self.label)
-            self.revisions = self._revisions(history[: _SHOWN + 1])
+    async def _show(self, account: Account, label: str) -> None:
+        history = await memory.block_history(app_context(), account, label) if label else []
+        self.label, self.revisions = label, self._revisions(history[: _SHOWN + 1])
+        self.history_problem = ""
 
     def _revisions(self, newest_first: Sequence[BlockRevision]) -> list[Revision]:
         older = [(row, before.value) for row, before in pairwise(newest_first)]

@@ -49,6 +49,9 @@ class MemoryState(AccountState):
     has_conflict: bool = False
     is_waiting: bool = False
     """What was saved waits until the agent has answered."""
+    _patience_seconds: float = PATIENCE_SECONDS
+    _attempt: int = 0
+    """The save that the editor stands for: an earlier one gives up waiting and says nothing."""
 
     @rx.event(background=True)
     async def open(self) -> Any:
@@ -61,14 +64,12 @@ class MemoryState(AccountState):
 
     @rx.event
     def edit(self, label: str) -> None:
-        self.editing, self.mine, self.edit_problem = label, "", ""
-        self.has_conflict = self.is_waiting = False
+        self._begin(label, "")
 
     @rx.event
     def stop_editing(self) -> None:
         """Also gives up waiting."""
-        self.editing, self.mine, self.edit_problem = "", "", ""
-        self.has_conflict = self.is_waiting = False
+        self._begin("", "")
 
     @rx.event(background=True)
     async def save(self, form: dict[str, Any]) -> Any:
@@ -79,18 +80,20 @@ class MemoryState(AccountState):
         label, value = str(form.get("label", "")), str(form.get("value", ""))
         revision = str(form.get("revision", ""))
         async with self:
-            account = await self._account()
-            self.is_saving, self.edit_problem, self.mine = True, "", value
+            account, had_conflict = await self._account(), self.has_conflict
+            attempt = self._begin(label, value)
+            self.is_saving, self.has_conflict = True, had_conflict
         try:
-            saved = await self._write(account, label, value, revision)
+            saved = await self._write(account, label, value, revision, attempt)
         finally:
             async with self:
-                self.is_saving = self.is_waiting = False
+                if self._attempt == attempt:
+                    self.is_saving = self.is_waiting = False
         await self._refresh(account)
         if saved:
             async with self:
-                self.editing = self.mine = ""
-                self.has_conflict = False
+                if self._attempt == attempt:
+                    self._begin("", "")
                 say = self._words()
                 self._tell(say("Saved."))
         return BlockHistoryState.refresh
@@ -111,9 +114,18 @@ class MemoryState(AccountState):
             self._tell(say("The earlier text is back."))
         return MemoryState.open
 
-    async def _write(self, account: Account, label: str, value: str, revision: str) -> bool:
+    def _begin(self, label: str, mine: str) -> int:
+        """Make the editor anew for this block and these words; return the attempt's number."""
+        self.editing, self.mine, self.edit_problem = label, mine, ""
+        self.has_conflict = self.is_saving = self.is_waiting = False
+        self._attempt += 1
+        return self._attempt
+
+    async def _write(
+        self, account: Account, label: str, value: str, revision: str, attempt: int
+    ) -> bool:
         """Save when no turn runs; False when that failed, or was given up."""
-        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        give_up_at = time.monotonic() + self._patience_seconds
         while True:
             try:
                 await memory.write_block(
@@ -121,26 +133,28 @@ class MemoryState(AccountState):
                 )
             except PlatformError as exc:
                 if exc.code != "turn_running" or time.monotonic() > give_up_at:
-                    await self._fail(exc)
+                    await self._fail(exc, attempt)
                     return False
             else:
                 return True
-            if not await self._wait(label):
+            if not await self._wait(attempt):
                 return False
 
-    async def _wait(self, label: str) -> bool:
+    async def _wait(self, attempt: int) -> bool:
         """Say that the agent is waited for; False when the person no longer wants to."""
         async with self:
-            self.is_waiting = True
+            if self._attempt == attempt:
+                self.is_waiting = True
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         async with self:
-            return self.editing == label and self.is_waiting
+            return self._attempt == attempt
 
-    async def _fail(self, error: PlatformError) -> None:
+    async def _fail(self, error: PlatformError, attempt: int) -> None:
         # First the words of the person: the field is made anew when the block's are there.
         async with self:
-            self.edit_problem = problem_words(self._words(), error.code, error.message)
-            self.has_conflict = isinstance(error, Outdated)
+            if self._attempt == attempt:
+                self.edit_problem = problem_words(self._words(), error.code, error.message)
+                self.has_conflict = isinstance(error, Outdated)
 
     async def _refresh(self, account: Account) -> None:
         try:
@@ -152,7 +166,7 @@ class MemoryState(AccountState):
         async with self:
             blocks = [self._block(state) for state in read.blocks]
             self.blocks = sorted(blocks, key=lambda block: block["label"] != ABOUT_THE_PERSON)
-            self.is_loaded = True
+            self.is_loaded, self.problem = True, ""
 
     def _block(self, state: BlockState) -> Block:
         say, block = self._words(), state.block

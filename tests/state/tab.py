@@ -1,6 +1,8 @@
 """A browser's tab without a browser: its states, and the events that it sends."""
 
+import asyncio
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import reflex as rx
@@ -54,3 +56,10 @@ class OpenTab:
         if answer is None:
             return []
         return list(answer) if isinstance(answer, list) else [answer]
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait for what another task does to a tab."""
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
