@@ -16,11 +16,13 @@ from chat_platform.db import reading, transaction
 from chat_platform.errors import Conflict, FieldError, Invalid, PlatformError
 from chat_platform.ids import AccountId
 from chat_platform.models import Account
-from chat_platform.money import to_usd_text
+from chat_platform.money import NANO_PER_USD, to_usd_text
 from chat_platform.password_change import end_every_credential
 from chat_platform.periods import is_period
 
 log = structlog.get_logger()
+
+MAX_LIMIT_NANO_USD = 1_000_000 * NANO_PER_USD
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,8 @@ async def set_budget(
     period: str | None,
 ) -> None:
     """Change an account's budget at once; what is None stays. Raises NotFound, Invalid."""
-    if limit_nano_usd is not None and limit_nano_usd < 0:
-        words = "It must not be negative."
+    if limit_nano_usd is not None and not 0 <= limit_nano_usd <= MAX_LIMIT_NANO_USD:
+        words = "It must be from 0 to 1,000,000 dollars."
         raise Invalid(words, code="bad_budget", fields=(FieldError("budget_usd", words),))
     if period is not None and not is_period(period):
         words = "It must look like 30d, 12h or 1mo."

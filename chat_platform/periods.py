@@ -5,12 +5,20 @@ from datetime import UTC, datetime
 
 from chat_platform.clock import to_datetime
 
-_PERIOD = re.compile(r"^([1-9]\d{0,3})(d|h|mo)$")
+_PERIOD = re.compile(r"([1-9][0-9]{0,3})(d|h|mo)")
 _UNIT_MS = {"h": 3_600_000, "d": 86_400_000}
 
 
 def is_period(text: str) -> bool:
-    return _PERIOD.match(text) is not None
+    return _PERIOD.fullmatch(text) is not None
+
+
+def parts_of(period: str) -> tuple[int, str]:
+    """Return number and unit (`d`, `h` or `mo`). Raises ValueError for what is no period."""
+    match = _PERIOD.fullmatch(period)
+    if match is None:
+        raise ValueError(f"not a period: {period!r}")
+    return int(match[1]), match[2]
 
 
 def window_at(period: str, *, now_ms: int, anchor_ms: int | None = None) -> tuple[int, int]:
@@ -19,7 +27,7 @@ def window_at(period: str, *, now_ms: int, anchor_ms: int | None = None) -> tupl
     Days and hours count from `anchor_ms` (an earlier window's start; now, for a first one), so
     windows follow one another without gaps. Months are the calendar's, in UTC.
     """
-    count, unit = _parts(period)
+    count, unit = parts_of(period)
     if unit == "mo":
         first = _month(anchor_ms if anchor_ms is not None else now_ms)
         start = first + (_month(now_ms) - first) // count * count
@@ -33,13 +41,6 @@ def window_at(period: str, *, now_ms: int, anchor_ms: int | None = None) -> tupl
 def end_of(period: str, start_ms: int) -> int:
     """Return when a window of this period that began at `start_ms` ends."""
     return window_at(period, now_ms=start_ms, anchor_ms=start_ms)[1]
-
-
-def _parts(period: str) -> tuple[int, str]:
-    match = _PERIOD.match(period)
-    if match is None:
-        raise ValueError(f"not a period: {period!r}")
-    return int(match[1]), match[2]
 
 
 def _month(ms: int) -> int:

@@ -25,7 +25,10 @@ def test_a_month_that_ends_the_year_is_followed_by_january():
     assert end_of("1mo", _ms(2026, 12, 1)) == _ms(2027, 1, 1)
 
 
-@pytest.mark.parametrize("text", ["", "d", "0d", "30", "1y", "-1d", "1 mo"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "d", "0d", "30", "1y", "-1d", "1 mo", "1w", "30s", "1m", "30d\n", "3٠d", "30D", "12345d"],
+)
 def test_other_texts_are_no_periods(text: str):
     assert not is_period(text)
 

@@ -12,6 +12,7 @@ from chat_platform.context import app_context
 from chat_platform.errors import NotFound, PlatformError
 from chat_platform.models import ApiToken, SignIn
 from chat_platform.state.account import AccountState
+from chat_platform.state.forms import text_of
 from chat_platform.web.devices import device_words
 from chat_platform.web.i18n import Words, at_ms
 from chat_platform.web.problem_words import problem_words
@@ -58,7 +59,9 @@ class AccessState(AccountState):
     @rx.event
     async def end_sign_in(self, sign_in_id: str) -> None:
         caller = await self._caller()
-        await sign_ins.end_sign_in(app_context(), caller.account_id, sign_in_id)
+        # What ended elsewhere meanwhile only has to leave the page.
+        with contextlib.suppress(NotFound):
+            await sign_ins.end_sign_in(app_context(), caller.account_id, sign_in_id)
         await self._refresh()
 
     @rx.event
@@ -75,9 +78,9 @@ class AccessState(AccountState):
     async def make_token(self, form: dict[str, Any]) -> None:
         """Make a token and show it, with a call that uses it."""
         caller, say = await self._caller(), self._words()
-        name = str(form.get("name", "")).strip()[:100]
-        scopes = cast(frozenset[Scope], frozenset(s for s in SCOPES if form.get(f"scope-{s}")))
-        days = str(form.get("days", ""))
+        name = text_of(form, "name").strip()[:100]
+        scopes = cast(frozenset[Scope], frozenset(s for s in SCOPES if text_of(form, f"scope-{s}")))
+        days = text_of(form, "days")
         self.name_problem = "" if name else say("Give the token a name.")
         self.rights_problem = "" if scopes else say("Give it at least one right.")
         if not name or not scopes:
@@ -100,7 +103,8 @@ class AccessState(AccountState):
     @rx.event
     async def revoke_token(self, token_id: str) -> None:
         caller = await self._caller()
-        await api_tokens.revoke_token(app_context(), caller.account_id, token_id)
+        with contextlib.suppress(NotFound):
+            await api_tokens.revoke_token(app_context(), caller.account_id, token_id)
         await self._refresh()
 
     async def _refresh(self) -> None:

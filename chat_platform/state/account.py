@@ -63,7 +63,7 @@ class AccountState(rx.State):
     async def report_crash(self, error: str) -> None:
         """Log that a page broke in the browser, for whoever runs the platform."""
         await self._account()
-        log.warning("page.crashed", error=error[:MAX_CRASH_CHARACTERS])
+        log.warning("page.crashed", error=str(error)[:MAX_CRASH_CHARACTERS])
 
     async def _find_caller(self) -> Caller | None:
         return await caller_from_cookie(app_context(), self.router.headers.cookie)

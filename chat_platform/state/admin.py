@@ -1,5 +1,6 @@
 """Administration: accounts, their budgets, and the audit log. Others get the missing page."""
 
+from decimal import Decimal
 from typing import Any, TypedDict
 
 import reflex as rx
@@ -11,7 +12,9 @@ from chat_platform.errors import NotFound, PlatformError
 from chat_platform.ids import AccountId
 from chat_platform.models import Account, AuditEntry
 from chat_platform.money import to_nano_usd, to_usd_text
+from chat_platform.periods import parts_of
 from chat_platform.state.account import AccountState
+from chat_platform.state.forms import text_of
 from chat_platform.web.i18n import Words, at_ms
 from chat_platform.web.problem_words import problem_words
 
@@ -57,7 +60,7 @@ class AdminState(AccountState):
     async def open(self) -> Any:
         if (await self._account()).role != "admin":
             return rx.redirect("/404")
-        self.editing = self.admin_problem = ""
+        self.editing = self.admin_problem = self.words = ""
         await self._list()
         await self._list_entries()
         return None
@@ -65,18 +68,20 @@ class AdminState(AccountState):
     @rx.event
     async def search(self, form: dict[str, Any]) -> None:
         await self._admin()
-        self.words = str(form.get("words", "")).strip()[:200]
+        self.words = text_of(form, "words").strip()[:200]
         await self._list()
 
     @rx.event
     async def show_more(self) -> None:
         await self._admin()
-        await self._list(before=self.next_before)
+        if self.next_before:
+            await self._list(before=self.next_before)
 
     @rx.event
     async def show_more_entries(self) -> None:
         await self._admin()
-        await self._list_entries(before=self.entries_before)
+        if self.entries_before:
+            await self._list_entries(before=self.entries_before)
 
     @rx.event
     async def edit(self, account_id: str) -> None:
@@ -91,9 +96,9 @@ class AdminState(AccountState):
             await admin.set_budget(
                 app_context(),
                 actor,
-                AccountId(str(form.get("account", ""))),
-                limit_nano_usd=to_nano_usd(str(form.get("limit", ""))),
-                period=str(form.get("period", "")),
+                AccountId(text_of(form, "account")),
+                limit_nano_usd=_amount(text_of(form, "limit")),
+                period=text_of(form, "period"),
             )
         except (ValueError, PlatformError):
             say = self._words()
@@ -113,6 +118,7 @@ class AdminState(AccountState):
         except PlatformError as exc:
             self.admin_problem = problem_words(self._words(), exc.code, exc.message)
             return
+        self.admin_problem = ""
         await self._list()
         await self._list_entries()
 
@@ -174,14 +180,24 @@ class AdminState(AccountState):
         )
 
 
+def _amount(text: str) -> int:
+    """Raises ValueError, also for parts of a nano-dollar: rounded, they might become nothing."""
+    amount = to_nano_usd(text)
+    if Decimal(text).scaleb(9) != amount:
+        raise ValueError("finer than money is")
+    return amount
+
+
 def period_words(say: Words, period: str) -> str:
     """Return such as "every 30 days" for `30d`."""
-    number = int("".join(filter(str.isdigit, period)))
-    if period.endswith("mo"):
-        return say.many("every month", "every {number} months", number)
-    if period.endswith("h"):
-        return say.many("every hour", "every {number} hours", number)
-    return say.many("every day", "every {number} days", number)
+    number, unit = parts_of(period)
+    if number == 1:
+        return {"d": say("every day"), "h": say("every hour"), "mo": say("every month")}[unit]
+    if unit == "mo":
+        return say.many("every {number} month", "every {number} months", number)
+    if unit == "h":
+        return say.many("every {number} hour", "every {number} hours", number)
+    return say.many("every {number} day", "every {number} days", number)
 
 
 def action_words(say: Words, action: str) -> str:

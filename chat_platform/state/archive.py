@@ -11,6 +11,7 @@ from chat_platform.errors import PlatformError
 from chat_platform.memory import PassagePage
 from chat_platform.models import Account
 from chat_platform.state.account import AccountState
+from chat_platform.state.forms import MAX_TEXT_CHARACTERS, text_of
 from chat_platform.state.memory import MemoryState
 from chat_platform.web.i18n import at_ms
 from chat_platform.web.problem_words import problem_words
@@ -52,7 +53,7 @@ class ArchiveState(AccountState):
         """Find the passages nearest in meaning."""
         async with self:
             account = await self._account()
-            self.query = str(form.get("words", "")).strip()[:500]
+            self.query = text_of(form, "words").strip()[:500]
         await self._list(account)
 
     @rx.event(background=True)
@@ -68,7 +69,7 @@ class ArchiveState(AccountState):
         async with self:
             account = await self._account()
             self.add_problem = ""
-        text = str(form.get("text", "")).strip()
+        text = text_of(form, "text", most=MAX_TEXT_CHARACTERS).strip()
         if text and await self._changed(memory.add_passage(app_context(), account, text)):
             async with self:
                 self.add_form += 1
@@ -96,10 +97,10 @@ class ArchiveState(AccountState):
         async with self:
             account = await self._account()
             say, self.reset_problem = self._words(), ""
-            if str(form.get("confirm", "")).strip().lower() != say("reset"):
+            if text_of(form, "confirm").strip().lower() != say("reset"):
                 self.reset_problem = say("Type the word “{word}” to confirm.", word=say("reset"))
                 return None
-        is_whole = form.get("what") == "agent"
+        is_whole = text_of(form, "what") == "agent"
         reset = memory.reset_agent if is_whole else memory.reset_memory
         try:
             await reset(app_context(), account)

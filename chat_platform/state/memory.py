@@ -13,6 +13,7 @@ from chat_platform.memory import BlockState
 from chat_platform.models import Account
 from chat_platform.state.account import AccountState
 from chat_platform.state.block_history import BlockHistoryState
+from chat_platform.state.forms import MAX_TEXT_CHARACTERS, text_of
 from chat_platform.web.i18n import Words, at_ms
 from chat_platform.web.problem_words import problem_words
 
@@ -77,8 +78,9 @@ class MemoryState(AccountState):
 
         While the agent answers, this waits for it.
         """
-        label, value = str(form.get("label", "")), str(form.get("value", ""))
-        revision = str(form.get("revision", ""))
+        label = text_of(form, "label")
+        value = text_of(form, "value", most=MAX_TEXT_CHARACTERS)
+        revision = text_of(form, "revision")
         async with self:
             account, had_conflict = await self._account(), self.has_conflict
             attempt = self._begin(label, value)

@@ -10,6 +10,7 @@ from chat_platform.history.search import Found, search, stems_of
 from chat_platform.ids import AccountId
 from chat_platform.state.account import AccountState
 from chat_platform.state.chat import ChatState
+from chat_platform.state.forms import text_of
 from chat_platform.web.i18n import at_ms
 
 MAX_RESULTS = 50
@@ -32,7 +33,7 @@ class SearchState(AccountState):
     @rx.event
     async def search(self, form: dict[str, Any]) -> None:
         account = await self._account()
-        words = str(form.get("words", "")).strip()[:200]
+        words = text_of(form, "words").strip()[:200]
         found = await search(app_context(), AccountId(account.id), query=words, limit=MAX_RESULTS)
         say = self._words()
         stems = stems_of(words)

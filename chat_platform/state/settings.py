@@ -11,6 +11,7 @@ from chat_platform.context import app_context
 from chat_platform.errors import PlatformError
 from chat_platform.password_change import change_password
 from chat_platform.state.account import AccountState
+from chat_platform.state.forms import text_of
 from chat_platform.web.problem_words import problem_words
 
 _deletions: set[asyncio.Task[bool]] = set()
@@ -36,7 +37,7 @@ class SettingsState(AccountState):
     @rx.event
     async def save_name(self, form: dict[str, Any]) -> None:
         caller = await self._caller()
-        name = str(form.get("name", ""))[:1000]
+        name = text_of(form, "name")
         account = await accounts.change_profile(app_context(), caller.account_id, name=name)
         self.name = account.name or account.email.partition("@")[0]
         self.full_name = account.name
@@ -65,8 +66,8 @@ class SettingsState(AccountState):
             await change_password(
                 app_context(),
                 caller.account,
-                current=str(form.get("current", ""))[:1000],
-                new=str(form.get("new", ""))[:1000],
+                current=text_of(form, "current"),
+                new=text_of(form, "new"),
                 sign_in_id=caller.sign_in_id,
                 address=self._address(),
             )
@@ -84,7 +85,7 @@ class SettingsState(AccountState):
         """Begin the deletion; it goes on by itself after the person is signed out."""
         caller = await self._caller()
         self.deletion_problem = ""
-        password = str(form.get("password", ""))[:1000]
+        password = text_of(form, "password")
         try:
             await begin_deletion(
                 app_context(), caller.account, password=password, address=self._address()

@@ -34,14 +34,23 @@ class OpenTab:
 
     def __init__(self, cookie: str, *, address: str = "/chat", token: str = "tab") -> None:
         self._root = rx.State(_reflex_internal_init=True)  # pyright: ignore[reportCallIssue]
+        self._address, self._token = address, token
+        self.use_cookie(cookie)
+
+    def use_cookie(self, cookie: str) -> None:
+        """Be a browser that has another cookie by now."""
         self._root.router = RouterData.from_router_data(
             {
                 "headers": {"cookie": cookie, "origin": "http://platform.test"},
-                "token": token,
-                "asPath": address,
-                "pathname": address.partition("?")[0],
+                "token": self._token,
+                "asPath": self._address,
+                "pathname": self._address.partition("?")[0],
             }
         )
+
+    def everything(self) -> dict[str, Any]:
+        """Return all that the states hold for the page."""
+        return self._root.dict()
 
     def of(self, state: type[rx.State]) -> Any:
         return self._root.get_substate(state.get_full_name().split("."))

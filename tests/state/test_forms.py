@@ -1,0 +1,25 @@
+"""A form's field is text or nothing, whatever a browser sends."""
+
+from typing import Any
+
+import pytest
+
+from chat_platform.state.forms import text_of
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ({"name": "Ada"}, "Ada"),
+        ({"name": "x" * 2000}, "x" * 1000),
+        ({"name": None}, ""),
+        ({"name": 5}, ""),
+        ({"name": {"a": 1}}, ""),
+        ({}, ""),
+        (None, ""),
+        ("name", ""),
+        (["name"], ""),
+    ],
+)
+def test_what_is_no_text_is_an_empty_field(form: Any, text: str):
+    assert text_of(form, "name") == text
