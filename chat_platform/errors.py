@@ -61,8 +61,22 @@ class NotSignedIn(PlatformError):
 
 
 class BudgetSpent(PlatformError):
+    """`resets_at_ms` is when the budget renews, where that is known."""
+
     status = 402
     default_code = "budget_spent"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        retry_after_seconds: int | None = None,
+        extra: dict[str, str] | None = None,
+        resets_at_ms: int | None = None,
+    ) -> None:
+        super().__init__(message, code=code, retry_after_seconds=retry_after_seconds, extra=extra)
+        self.resets_at_ms = resets_at_ms
 
 
 class NotAllowed(PlatformError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlmodel import col, select
 
 from chat_platform.billing.reservations import Counters, first_counters, renewed
-from chat_platform.clock import now_ms, to_datetime
+from chat_platform.clock import now_ms, to_datetime, to_rfc3339
 from chat_platform.context import AppContext
 from chat_platform.db import reading, transaction
 from chat_platform.errors import BudgetSpent
@@ -47,6 +47,8 @@ def budget_spent(*, spent_nano_usd: int, resets_at_ms: int) -> BudgetSpent:
         f"You have spent ${to_usd_text(spent_nano_usd)[:-5]}, all of this period's budget."
         f" It renews on {renews:%Y-%m-%d} at {renews:%H:%M} UTC.",
         retry_after_seconds=max(1, (resets_at_ms - now_ms()) // 1000),
+        extra={"resets_at": to_rfc3339(resets_at_ms)},
+        resets_at_ms=resets_at_ms,
     )
 
 

@@ -59,12 +59,8 @@ def _budget() -> rx.Component:
             custom_attrs={"aria-hidden": "true"},
         ),
         rx.cond(
-            UsageState.budget_state == "spent",
-            rx.el.p(
-                _("Your budget is spent. It renews with the next period."),
-                role="status",
-                class_name="notice problem",
-            ),
+            UsageState.spent_words != "",
+            rx.el.p(UsageState.spent_words, role="status", class_name="notice problem"),
         ),
     )
 

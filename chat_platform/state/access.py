@@ -15,7 +15,6 @@ from chat_platform.state.account import AccountState
 from chat_platform.state.forms import text_of
 from chat_platform.web.devices import device_words
 from chat_platform.web.i18n import Words, at_ms
-from chat_platform.web.problem_words import problem_words
 
 LIFETIMES_DAYS = (30, 90, 365)
 
@@ -94,7 +93,7 @@ class AccessState(AccountState):
                 expires_in_days=int(days) if days in map(str, LIFETIMES_DAYS) else None,
             )
         except PlatformError as exc:
-            self.name_problem = problem_words(say, exc.code, exc.message)
+            self.name_problem = self._why(exc)
             return
         self.new_token, self.curl = made.secret, self._example(made.secret, scopes)
         self.token_form += 1

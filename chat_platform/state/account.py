@@ -7,11 +7,11 @@ import reflex as rx
 import structlog
 
 from chat_platform.context import app_context
-from chat_platform.errors import NotSignedIn
+from chat_platform.errors import NotSignedIn, PlatformError
 from chat_platform.models import Account
 from chat_platform.sign_in import Caller, caller_from_cookie
 from chat_platform.web.i18n import LANGUAGES, Words, words_in
-from chat_platform.web.problem_words import problem_words
+from chat_platform.web.problem_words import error_words, problem_words
 from chat_platform.web.visitor import language_of_visitor, zone_of_visitor
 
 log = structlog.get_logger()
@@ -93,6 +93,10 @@ class AccountState(rx.State):
 
     def _zone(self) -> ZoneInfo:
         return zone_of_visitor(self.router.headers.cookie)
+
+    def _why(self, error: PlatformError) -> str:
+        """Say what went wrong in the person's language."""
+        return error_words(self._words(), self._zone(), error)
 
     def _tell(self, text: str, kind: str = "done") -> None:
         """Show one line at the foot of the page for a while."""

@@ -16,7 +16,6 @@ from chat_platform.periods import parts_of
 from chat_platform.state.account import AccountState
 from chat_platform.state.forms import text_of
 from chat_platform.web.i18n import Words, at_ms
-from chat_platform.web.problem_words import problem_words
 
 PAGE_ACCOUNTS = 30
 PAGE_ENTRIES = 30
@@ -116,7 +115,7 @@ class AdminState(AccountState):
                 app_context(), actor, AccountId(account_id), is_disabled=bool(is_disabled)
             )
         except PlatformError as exc:
-            self.admin_problem = problem_words(self._words(), exc.code, exc.message)
+            self.admin_problem = self._why(exc)
             return
         self.admin_problem = ""
         await self._list()

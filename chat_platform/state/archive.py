@@ -14,7 +14,6 @@ from chat_platform.state.account import AccountState
 from chat_platform.state.forms import MAX_TEXT_CHARACTERS, text_of
 from chat_platform.state.memory import MemoryState
 from chat_platform.web.i18n import at_ms
-from chat_platform.web.problem_words import problem_words
 
 PAGE_PASSAGES = 20
 RESETS = ("memory", "agent")
@@ -106,7 +105,7 @@ class ArchiveState(AccountState):
             await reset(app_context(), account)
         except PlatformError as exc:
             async with self:
-                self.reset_problem = problem_words(say, exc.code, exc.message)
+                self.reset_problem = self._why(exc)
             return None
         async with self:
             self.reset_form += 1
@@ -119,7 +118,7 @@ class ArchiveState(AccountState):
             await change
         except PlatformError as exc:
             async with self:
-                self.add_problem = problem_words(self._words(), exc.code, exc.message)
+                self.add_problem = self._why(exc)
             return False
         return True
 
@@ -133,7 +132,7 @@ class ArchiveState(AccountState):
             )
         except PlatformError as exc:
             async with self:
-                self.archive_problem = problem_words(self._words(), exc.code, exc.message)
+                self.archive_problem = self._why(exc)
             return
         async with self:
             # A second press of "Show more" asked for the same page.

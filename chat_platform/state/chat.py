@@ -26,7 +26,6 @@ from chat_platform.state.rows import RowReader, Rows
 from chat_platform.state.watching import Tab, news_of, renew
 from chat_platform.turns import turns
 from chat_platform.turns.lookup import question_id_of, question_of
-from chat_platform.web.problem_words import problem_words
 
 
 class ChatState(AccountState):
@@ -178,7 +177,7 @@ class ChatState(AccountState):
         try:
             await turns.start_turn(app_context(), account, text=text, idempotency_key=nonce)
         except PlatformError as exc:
-            self.refusal = problem_words(self._words(), exc.code, exc.message)
+            self.refusal = self._why(exc)
             self.refused_nonce = nonce
             self.is_over_budget = isinstance(exc, BudgetSpent)
             return None

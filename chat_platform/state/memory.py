@@ -15,7 +15,6 @@ from chat_platform.state.account import AccountState
 from chat_platform.state.block_history import BlockHistoryState
 from chat_platform.state.forms import MAX_TEXT_CHARACTERS, text_of
 from chat_platform.web.i18n import Words, at_ms
-from chat_platform.web.problem_words import problem_words
 
 ABOUT_THE_PERSON = "human"
 """The block that comes first on the page."""
@@ -104,15 +103,16 @@ class MemoryState(AccountState):
     async def undo(self, label: str, revision: str) -> Any:
         """Give the block back what it said at that revision, as a new revision."""
         async with self:
-            account, say = await self._account(), self._words()
+            account = await self._account()
         try:
             await memory.undo_block(app_context(), account, label, revision)
         except PlatformError as exc:
             async with self:
                 history = await self.get_state(BlockHistoryState)
-                history.history_problem = problem_words(say, exc.code, exc.message)
+                history.history_problem = self._why(exc)
             return None
         async with self:
+            say = self._words()
             self._tell(say("The earlier text is back."))
         return MemoryState.open
 
@@ -155,7 +155,7 @@ class MemoryState(AccountState):
         # First the words of the person: the field is made anew when the block's are there.
         async with self:
             if self._attempt == attempt:
-                self.edit_problem = problem_words(self._words(), error.code, error.message)
+                self.edit_problem = self._why(error)
                 self.has_conflict = isinstance(error, Outdated)
 
     async def _refresh(self, account: Account) -> None:
@@ -163,7 +163,7 @@ class MemoryState(AccountState):
             read = await memory.read_memory(app_context(), account)
         except PlatformError as exc:
             async with self:
-                self.problem = problem_words(self._words(), exc.code, exc.message)
+                self.problem = self._why(exc)
             return
         async with self:
             blocks = [self._block(state) for state in read.blocks]

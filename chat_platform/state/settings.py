@@ -12,7 +12,6 @@ from chat_platform.errors import PlatformError
 from chat_platform.password_change import change_password
 from chat_platform.state.account import AccountState
 from chat_platform.state.forms import text_of
-from chat_platform.web.problem_words import problem_words
 
 _deletions: set[asyncio.Task[bool]] = set()
 """Deletions that run: a task that nobody holds may be collected. One that dies is resumed later."""
@@ -72,7 +71,7 @@ class SettingsState(AccountState):
                 address=self._address(),
             )
         except PlatformError as exc:
-            words = problem_words(self._words(), exc.code, exc.message)
+            words = self._why(exc)
             is_of_new = exc.code == "weak_password"
             self.new_problem, self.current_problem = (words, "") if is_of_new else ("", words)
             return
@@ -91,7 +90,7 @@ class SettingsState(AccountState):
                 app_context(), caller.account, password=password, address=self._address()
             )
         except PlatformError as exc:
-            self.deletion_problem = problem_words(self._words(), exc.code, exc.message)
+            self.deletion_problem = self._why(exc)
             return None
         task = asyncio.create_task(finish_deletion(app_context(), caller.account_id))
         _deletions.add(task)

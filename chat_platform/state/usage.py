@@ -20,6 +20,7 @@ from chat_platform.money import to_usd_text
 from chat_platform.state.account import AccountState
 from chat_platform.state.receipt import kind_words
 from chat_platform.web.i18n import Words, at_ms
+from chat_platform.web.problem_words import budget_words
 
 PERIODS = ("budget", "7", "30", "90")
 DEAREST_TURNS = 10
@@ -50,6 +51,8 @@ class UsageState(AccountState):
     spent_share: str = "0%"
     budget_state: str = ""
     """Empty, `nearly` or `spent`."""
+    spent_words: str = ""
+    """When it renews, once it is spent."""
     total: str = ""
     summary: str = ""
     pending: str = ""
@@ -105,6 +108,8 @@ class UsageState(AccountState):
         self.renews_in = say.many("in {number} day", "in {number} days", days) if days > 0 else ""
         self.spent_share = _share(budget.spent_nano_usd, budget.limit_nano_usd)
         self.budget_state = _budget_state(budget)
+        is_spent = self.budget_state == "spent"
+        self.spent_words = budget_words(say, zone, budget.resets_at_ms) if is_spent else ""
 
     def _show_lists(self, read: UsageReport) -> None:
         say = self._words()

@@ -324,7 +324,9 @@ async def test_memories_that_cost_are_refused_when_the_budget_is_spent(
     added = await client.post(PASSAGES, json={"text": "More"}, headers=alice.headers)
     searched = await client.get(PASSAGES, params={"q": "bike"}, headers=alice.headers)
     read = await client.get(PASSAGES, headers=alice.headers)
+    usage = await client.get("/api/v1/user/usage", headers=alice.headers)
 
+    assert added.json()["resets_at"] == usage.json()["budget"]["resets_at"]
     assert (added.status_code, added.json()["code"]) == (402, "budget_spent")
     assert (searched.status_code, searched.json()["code"]) == (402, "budget_spent")
     assert read.json()["passages"] == [kept]

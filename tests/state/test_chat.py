@@ -178,7 +178,7 @@ async def test_who_has_spent_the_budget_is_told_so(ctx: AppContext, alice: Perso
 
     chat = tab.of(ChatState)
     assert chat.is_over_budget
-    assert chat.refusal == "Your budget is spent. It renews with the next period."
+    assert chat.refusal.startswith("Your budget is spent. It renews on ")
     assert chat.end["rows"] == []
 
 

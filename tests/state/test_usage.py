@@ -156,6 +156,7 @@ async def test_a_budget_is_fine_or_nearly_or_wholly_spent(
     usage = (await opened(alice)).of(UsageState)
 
     assert (usage.budget_state, usage.left, usage.spent_share) == (state, left, share)
+    assert usage.spent_words.startswith("Your budget is spent. It renews on ") == (state == "spent")
 
 
 @pytest.mark.parametrize(
