@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sqlmodel import col, select
 
@@ -18,6 +19,7 @@ from chat_platform.billing import budgets
 from chat_platform.context import AppContext, app_context
 from chat_platform.db import reading, transaction
 from chat_platform.errors import UpstreamFailed
+from chat_platform.identity.local import LocalIdentity
 from chat_platform.ids import AccountId, AgentId
 from chat_platform.models import Agent, ModelCall
 from chat_platform.ports import RunEvent, RunStarted, StepChanged, TextPiece
@@ -141,6 +143,17 @@ class PacedRuntime(FakeRuntime):
             yield event
 
 
+@dataclass(frozen=True)
+class MailInFolder:
+    """Keeps the last mail to each address in a file that bears the address."""
+
+    folder: Path
+
+    async def send(self, to: str, *, subject: str, text: str) -> None:
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / to).write_text(text)
+
+
 async def book_calls(ctx: AppContext, agent_id: AgentId) -> None:
     """Put the calls of a short answer into the ledger, as the proxy would."""
     async with reading(ctx.engine) as session:
@@ -166,7 +179,15 @@ async def book_calls(ctx: AppContext, agent_id: AgentId) -> None:
 async def with_fakes() -> AsyncIterator[None]:
     """Runs inside the server's own lifespan: the same context, with fakes for the peers."""
     real = app_context()
-    server.serve(replace(real, runtime=PacedRuntime(), memory=FakeMemory(), billing=FakeGateway()))
+    mailer = MailInFolder(real.settings.data_dir / "mail")
+    fakes = replace(
+        real,
+        runtime=PacedRuntime(),
+        memory=FakeMemory(),
+        billing=FakeGateway(),
+        identity=LocalIdentity(real.engine, mailer=mailer),
+    )
+    server.serve(fakes)
     yield
     server.serve(real)
 

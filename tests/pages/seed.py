@@ -1,15 +1,15 @@
 """Gives a person on the pages' server a past."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, select, update
+from sqlalchemy import Connection, create_engine, insert, select, update
 from sqlmodel import col
 
 from chat_platform.clock import now_ms
 from chat_platform.ids import AccountId
-from chat_platform.models import Account, Budget
+from chat_platform.models import Account, AuditEntry, Budget
 from tests.long_history import fill_history
 
 
@@ -31,6 +31,29 @@ def mark_as_leaving(folder: Path, email: str) -> None:
     with _account(folder, email) as (connection, account_id):
         leaving = update(Account).where(col(Account.id) == account_id)
         connection.execute(leaving.values(deleting_at_ms=now_ms()))
+
+
+def make_admin(folder: Path, email: str) -> None:
+    with _account(folder, email) as (connection, account_id):
+        of_account = col(Account.id) == account_id
+        connection.execute(update(Account).where(of_account).values(role="admin"))
+
+
+def seed_accounts(folder: Path, email: str, *, names: Sequence[str]) -> None:
+    """Let people with these names have signed up after somebody."""
+    with _account(folder, email) as (connection, _):
+        for name in names:
+            person = f"{name}@example.com"
+            made = Account(email=person, name=name, auth_provider="embedded", auth_subject=person)
+            connection.execute(insert(Account), made.model_dump())
+
+
+def seed_audit(folder: Path, email: str, *, actions: Sequence[str]) -> None:
+    """Note that somebody has done these things, the last one last."""
+    with _account(folder, email) as (connection, account_id):
+        for action in actions:
+            entry = AuditEntry(actor_id=account_id, action=action, detail={})
+            connection.execute(insert(AuditEntry), entry.model_dump(exclude={"position"}))
 
 
 @contextmanager

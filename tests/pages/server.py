@@ -1,6 +1,7 @@
 """Starts our own server with fakes at the ports, on a free port, its pages built."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from chat_platform.launcher.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
+MAIL_SECONDS = 10
 # Nobody listens there: the fakes answer, and whatever goes round them fails.
 NOWHERE = "http://127.0.0.1:9"
 
@@ -69,6 +71,16 @@ class PagesServer:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
             self._process.kill()
+
+    def code_mailed_to(self, email: str) -> str:
+        """Return the one-time code in the last mail; it is sent after the answer to the form."""
+        mail, give_up_at = self.folder / "mail" / email, time.monotonic() + MAIL_SECONDS
+        while time.monotonic() < give_up_at:
+            text = mail.read_text() if mail.exists() else ""
+            if found := re.search(r"\b\w{4}-\w{4}-\w{4}\b", text):
+                return found[0]
+            time.sleep(0.05)
+        raise AssertionError(f"no code was mailed to {email}")
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {

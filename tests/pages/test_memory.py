@@ -5,9 +5,10 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from chat_platform.state.archive import PAGE_PASSAGES
 from tests.pages.scenes import FULL, Look, Scene, Stage
 from tests.pages.story.telling import UNLUCKY
-from tests.pages.visitor import Visitor
+from tests.pages.visitor import PASSWORD, Visitor
 
 pytestmark = pytest.mark.browser
 LOOK = Look("desktop", "light", "en")
@@ -157,6 +158,33 @@ def test_the_archive_is_searched(ada: Visitor):
     expect(ada.page.locator(".passages li")).to_have_count(1)
     ada.page.get_by_role("button", name="Show all").click()
     expect(ada.page.locator(".passages li")).to_have_count(2)
+
+
+def archive(person: Visitor, texts: list[str]) -> None:
+    """Add passages through the API, as a script of theirs would."""
+    rest, api = person.page.request, f"{person.url}/api/v1"
+    login = {"email": person.email, "password": PASSWORD}
+    token = rest.post(f"{api}/auth/login", data=login).json()["access_token"]
+    for text in texts:
+        headers = {"Authorization": f"Bearer {token}"}
+        added = rest.post(f"{api}/agent/passages", data={"text": text}, headers=headers)
+        assert added.ok, added.text()
+
+
+def test_older_passages_are_shown_below_the_newest(ada: Visitor):
+    texts = [f"Passage {n}." for n in range(2 * PAGE_PASSAGES + 3)]
+    archive(ada, texts)
+    ada.open("/memory")
+    shown, more = ada.page.locator(".passages li"), ada.page.get_by_role("button", name="Show more")
+    expect(shown).to_have_count(PAGE_PASSAGES)
+
+    more.click()
+    expect(shown).to_have_count(2 * PAGE_PASSAGES)
+    more.click()
+    expect(shown).to_have_count(len(texts))
+
+    assert shown.locator("p").all_inner_texts() == texts[::-1]
+    expect(more).to_have_count(0)
 
 
 def test_an_empty_archive_tells_how_it_fills(ada: Visitor):

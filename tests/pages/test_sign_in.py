@@ -169,6 +169,26 @@ def test_a_forgotten_password_leads_to_a_form_that_tells_of_a_wrong_code(ada: Vi
     expect(ada.page.locator("#email")).to_have_value(ada.email)
 
 
+def test_a_forgotten_password_is_replaced_with_the_code_from_the_mail(
+    ada: Visitor, server: PagesServer
+):
+    ada.page.context.clear_cookies()
+    ada.page.goto(f"{ada.url}/forgot")
+    ada.page.locator("#email").fill(ada.email)
+    ada.page.locator("button[type=submit]").click()
+    ada.page.locator("#code").fill(server.code_mailed_to(ada.email))
+    ada.page.locator("#password").fill("a new long password")
+    ada.page.locator("button[type=submit]").click()
+    expect(ada.page).to_have_url(f"{ada.url}/chat")
+
+    ada.page.context.clear_cookies()
+    ada.sign_in()
+    expect(ada.page.locator("#password-error p:visible")).to_be_visible()
+    ada.sign_in("a new long password")
+
+    expect(ada.page).to_have_url(f"{ada.url}/chat")
+
+
 def test_an_address_is_confirmed_with_the_code_from_the_mail(page: Page, told: PagesServer):
     page.goto(f"{told.url}/confirm?notice=confirmation_required&email=new%40example.com")
     page.get_by_role("button", name="Send the code again").click()
