@@ -17,6 +17,7 @@ from chat_platform.pages import add_pages, head
 from chat_platform.pages.language import PAGES_LANGUAGE
 from chat_platform.proxy.app import create_proxy
 from chat_platform.settings import Settings, SettingsError, load_settings
+from chat_platform.state.own_events import OwnEvents
 from chat_platform.state.toasts import answer_exception
 from chat_platform.web.built_pages import BuiltPages
 from chat_platform.web.doors import KnownHosts, TrustedProxies
@@ -86,5 +87,6 @@ app = ServedApp(
     api_transformer=with_doors,
     backend_exception_handler=answer_exception,
 )
+app.add_middleware(OwnEvents())
 app.register_lifespan_task(lifespan)
 add_pages(app)

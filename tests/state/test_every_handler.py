@@ -18,7 +18,7 @@ from sqlmodel import SQLModel, col
 
 import chat_platform.pages  # noqa: F401  (imports every state class)
 from chat_platform.clock import now_ms
-from chat_platform.context import AppContext, set_app_context
+from chat_platform.context import AppContext
 from chat_platform.db import reading, transaction
 from chat_platform.errors import NotFound, NotSignedIn, PlatformError
 from chat_platform.models import Account, SignIn
@@ -87,13 +87,6 @@ async def everything(ctx: AppContext) -> dict[str, Any]:
             name: [tuple(row) for row in await session.execute(text(f"select * from {name}"))]
             for name in SQLModel.metadata.tables
         }
-
-
-@pytest.fixture(autouse=True)
-def served(ctx: AppContext) -> Iterator[None]:
-    set_app_context(ctx)
-    yield
-    set_app_context(None)
 
 
 async def _bad_cookie(kind: str, ctx: AppContext, person: Person) -> str:

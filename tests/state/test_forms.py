@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chat_platform.errors import Invalid
 from chat_platform.state.forms import text_of
 
 
@@ -19,7 +20,16 @@ from chat_platform.state.forms import text_of
         (None, ""),
         ("name", ""),
         (["name"], ""),
+        ({"name": "a\nb 👩‍🚀"}, "a\nb 👩‍🚀"),
     ],
 )
 def test_what_is_no_text_is_an_empty_field(form: Any, text: str):
     assert text_of(form, "name") == text
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud83d", "\udfff!"])
+def test_text_that_no_database_can_store_is_refused(text: str):
+    with pytest.raises(Invalid) as refused:
+        text_of({"name": text}, "name")
+
+    assert refused.value.code == "message_invalid"

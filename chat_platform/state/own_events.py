@@ -1,0 +1,36 @@
+"""Lets only those values in that our pages send; what handlers do with them is theirs."""
+
+from collections.abc import Mapping
+
+import structlog
+from reflex.app import App
+from reflex.event import Event
+from reflex.middleware.middleware import Middleware
+from reflex.state import BaseState, StateUpdate
+
+from chat_platform.state.forms import is_storable
+
+log = structlog.get_logger()
+
+_OURS = ".chat_platform___state___"
+"""In the name of every event of a state of ours, and of none of Reflex's own."""
+
+
+class OwnEvents(Middleware):
+    """Drops an event whose values no page of ours sends: somebody wrote it by hand."""
+
+    async def preprocess(self, app: App, state: BaseState, event: Event) -> StateUpdate | None:
+        if _OURS not in event.name or is_own(event.payload):
+            return None
+        log.warning("page_event.dropped", name=event.name)
+        return StateUpdate()
+
+
+def is_own(payload: Mapping[str, object]) -> bool:
+    """Tell whether ids are text that can be looked up, forms are forms, and the rest yes or no."""
+    return all(
+        isinstance(value, Mapping)
+        if name == "form"
+        else isinstance(value, bool) or (isinstance(value, str) and is_storable(value))
+        for name, value in payload.items()
+    )
