@@ -118,7 +118,7 @@ def _reading(block: Item) -> rx.Component:
 
 def _editor(block: Item) -> rx.Component:
     field_id = "edit-" + block["label"].to(str)
-    is_mine = MemoryState.mine != ""
+    is_mine = (MemoryState.mine != "") | MemoryState.has_conflict
     return rx.el.form(
         problem_line(MemoryState.edit_problem),
         rx.cond(MemoryState.has_conflict, _conflict(block)),

@@ -209,17 +209,24 @@ def _dearest(lines: Sequence[UsageLine]) -> list[UsageLine]:
 
 
 def _every_day(read: UsageReport, zone: ZoneInfo) -> list[UsageLine]:
-    """Return the days up to today, those without calls included, oldest first."""
+    """Return the days up to today, those without calls included, oldest first.
+
+    Of a long period the first line, without a name, is everything before the days that are shown.
+    """
     used = {line.name: line for line in read.by_day}
     first = at_ms(read.start_ms, zone).date()
     last = min(at_ms(read.end_ms - 1, zone).date(), at_ms(now_ms(), zone).date())
     count = min((last - first).days + 1, _MAX_BARS)
     days = [(last - timedelta(days=n)).isoformat() for n in reversed(range(count))]
-    return [used.get(day) or UsageLine(day, 0, 0, 0, 0) for day in days]
+    earlier = [line for line in read.by_day if line.name < days[0]]
+    return [
+        *([_sum_of("", earlier)] if earlier else []),
+        *(used.get(day) or UsageLine(day, 0, 0, 0, 0) for day in days),
+    ]
 
 
 def _day_name(say: Words, day: str) -> str:
-    return say.short_day(datetime.fromisoformat(day))
+    return say.short_day(datetime.fromisoformat(day)) if day else say("Earlier")
 
 
 def _midnight_ms(day: date, zone: ZoneInfo) -> int:

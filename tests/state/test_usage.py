@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from reflex.event import EventSpec
+from sqlalchemy import update
+from sqlmodel import col
 
 from chat_platform.billing import budgets
 from chat_platform.clock import now_ms
@@ -106,6 +108,22 @@ async def test_every_list_adds_up_in_every_period(ctx: AppContext, alice: Person
     assert whole > 0
     assert total(usage.days) == total(usage.models) == total(usage.kinds) == whole
     assert total([*usage.turns, *usage.rest]) == whole
+
+
+async def test_of_a_long_period_the_first_line_is_all_that_was_before(
+    ctx: AppContext, alice: Person
+):
+    for days_ago in (0, 91, 92, 150):
+        await book(ctx, alice, CENT, days_ago=days_ago)
+    of_alice = update(Budget).where(col(Budget.account_id) == alice.id)
+    async with transaction(ctx.engine) as session:
+        await session.exec(of_alice.values(period_start_ms=now_ms() - 200 * DAY_MS))
+
+    usage = (await opened(alice, "budget")).of(UsageState)
+
+    assert [(line["name"], line["cost"]) for line in usage.days[:1]] == [("Earlier", "$0.02")]
+    assert len(usage.days) == 93
+    assert total(usage.days) == as_nano_usd(usage.total) == 4 * CENT
 
 
 @pytest.mark.parametrize(("period", "days"), [("7", 7), ("30", 30), ("90", 90)])
