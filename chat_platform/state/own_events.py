@@ -27,10 +27,13 @@ class OwnEvents(Middleware):
 
 
 def is_own(payload: Mapping[str, object]) -> bool:
-    """Tell whether ids are text that can be looked up, forms are forms, and the rest yes or no."""
-    return all(
-        isinstance(value, Mapping)
-        if name == "form"
-        else isinstance(value, bool) or (isinstance(value, str) and is_storable(value))
-        for name, value in payload.items()
-    )
+    """Tell whether forms are forms, `is_...` is yes or no, and the rest text to look up."""
+    return all(_fits(name, value) for name, value in payload.items())
+
+
+def _fits(name: str, value: object) -> bool:
+    if name == "form":
+        return isinstance(value, Mapping)
+    if name.startswith("is_"):
+        return isinstance(value, bool)
+    return isinstance(value, str) and is_storable(value)
