@@ -9,7 +9,7 @@ from tests.e2e.pages.behind import Behind, amounts
 from tests.e2e.platform import Platform
 from tests.pages.visitor import Visitor
 
-pytestmark = [pytest.mark.chain, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,8 @@ def test_over_budget_the_text_stays_and_the_way_to_the_usage_is_shown(
     expect(ada.prompt).to_have_value("And the next one?")
     expect(ada.questions).to_have_count(1)
     refusal.get_by_role("link", name="See what was spent").click()
-    expect(ada.page.get_by_text("Your budget is spent")).to_be_visible()
+    ada.page.wait_for_url("**/usage")
+    expect(ada.page.get_by_role("status").filter(has_text="Your budget is spent")).to_be_visible()
     assert amounts(ada.page.get_by_test_id("spent")) == [booked] == [behind.booked]
     assert amounts(ada.page.get_by_test_id("left")) == [0]
     assert amounts(ada.page.get_by_test_id("limit")) == [1000]

@@ -191,10 +191,12 @@ def test_model_output_cannot_run_load_or_link_to_anything_bad(ada: Visitor):
     )
 
     expect(answer).to_contain_text("You wrote: “<script>document.title='pwned'</script>")
-    expect(answer.get_by_role("link")).to_have_text(["good"])
-    expect(answer.get_by_role("link")).to_have_attribute("href", "https://example.com/")
+    expect(answer.get_by_role("link")).to_have_text(["https://tracker.example/a", "good"])
+    expect(answer.get_by_role("link", name="good")).to_have_attribute(
+        "href", "https://example.com/"
+    )
     expect(answer.locator("img, script, iframe")).to_have_count(0)
     ada.page.reload()
-    expect(ada.answers.first.get_by_role("link")).to_have_text(["good"])
+    expect(ada.answers.first.get_by_role("link")).to_have_count(2)
     assert ada.page.title() == title
     assert not [url for url in asked if "tracker" in url]

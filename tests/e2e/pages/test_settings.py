@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, expect
 from tests.e2e.pages.behind import Behind, nano_usd
 from tests.pages.visitor import PASSWORD, Visitor
 
-pytestmark = [pytest.mark.chain, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(300)]
 
 NEW_PASSWORD = "a quite new password"
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
