@@ -55,10 +55,10 @@ chain: tools ## Drive the whole embedded platform, by REST and in a real browser
 	@$(BIN)/pytest -q -m "browser and not slow" $(BROWSER_PLUGINS) -n 2 tests/pages
 
 .PHONY: test
-test: lint unit programs chain ## All that must pass before a change lands
+test: lint unit chain ## All that must pass before a change lands
 
 .PHONY: test-full
-test-full: unit-postgres ## The slow rest: Postgres, faults, real LiteLLM with its database, long runs
+test-full: programs unit-postgres ## The slow rest: Postgres, faults, real LiteLLM with its database, long runs
 	@$(BIN)/pytest -q -m "rig or slow" tests --ignore=tests/e2e --ignore=tests/pages --ignore=tests/proxy
 	@$(BIN)/pytest -q -m "rig or slow" --database both tests/proxy
 	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) tests/e2e

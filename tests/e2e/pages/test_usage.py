@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.e2e.pages.behind import Behind, amounts, nano_usd
 from tests.pages.visitor import Visitor
 
-pytestmark = [pytest.mark.chain, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def section(page: Page, title: str) -> Locator:
