@@ -30,31 +30,21 @@ def history() -> rx.Component:
 
 
 def older() -> rx.Component:
-    """The button that conversation.js presses when it comes into view."""
-    return rx.cond(
-        _shown("hasOlder", bool),
-        rx.el.button(
-            _("Show older messages"),
-            id="older",
-            type="button",
-            class_name="quiet edge",
-            on_click=ChatState.show_older(_shown("first", str)),
-        ),
-    )
+    """Leads to the page of older messages."""
+    show = ChatState.show_older(_shown("first", str))
+    return _edge("older", _shown("hasOlder", bool), _("Show older messages"), show)
 
 
 def newer() -> rx.Component:
-    """The same at the end of a window of the past."""
-    return rx.cond(
-        ChatState.is_window,
-        rx.el.button(
-            _("Show newer messages"),
-            id="newer",
-            type="button",
-            class_name="quiet edge",
-            on_click=ChatState.show_newer(_shown("last", str)),
-        ),
-    )
+    """Leads on from a window of the past."""
+    show = ChatState.show_newer(_shown("last", str))
+    return _edge("newer", ChatState.is_window, _("Show newer messages"), show)
+
+
+def _edge(edge_id: str, is_there: Any, words: str, show: rx.event.EventType) -> rx.Component:
+    """The button that conversation.js presses when it comes into view."""
+    button = rx.el.button(words, id=edge_id, type="button", class_name="quiet edge", on_click=show)
+    return rx.cond(is_there, button)
 
 
 def _shown(name: str, type_: Any) -> Any:
