@@ -13,15 +13,17 @@ BROWSER_PLUGINS := -p no:schemathesis
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
+# Compiled at once: where Python may not write its bytecode, each start would compile for 6 s.
 .venv/.run: requirements.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -q --disable-pip-version-check "$$(grep -o "^uv==[^ ]*" requirements.txt)"
-	@$(BIN)/uv pip install -q -p $(BIN)/python --require-hashes -r requirements.txt
+	@awk '/^[^ ]/{is_uv = /^uv==/} is_uv && !/#/' requirements.txt > .venv/uv.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .venv/uv.txt
+	@$(BIN)/uv pip install -q --compile-bytecode -p $(BIN)/python --require-hashes -r requirements.txt
 	@$(BIN)/uv pip install -q -p $(BIN)/python --no-deps -e .
 	@touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.run
-	@$(BIN)/uv pip install -q -p $(BIN)/python --require-hashes -r requirements-dev.txt
+	@$(BIN)/uv pip install -q --compile-bytecode -p $(BIN)/python --require-hashes -r requirements-dev.txt
 	@touch $@
 
 .PHONY: run
@@ -33,8 +35,8 @@ tools: .venv/.dev ## Install what tests need beside Python: a browser, Redis, Pg
 	@$(BIN)/python -m tests.install_tools
 
 .PHONY: lint
-lint: .venv/.dev ## Check style, types and layers
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/pyright && $(BIN)/lint-imports
+lint: .venv/.dev ## Check style, types, layers, and pins with known advisories
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/pyright && $(BIN)/lint-imports && $(BIN)/python -m tests.advisories
 
 .PHONY: unit
 unit: tools ## Run the fast suite with fakes at the ports, on SQLite
@@ -48,14 +50,23 @@ unit-postgres: tools ## Run the same suite with Postgres under it
 programs: tools ## Start the launcher and the server, with nothing behind them
 	@$(BIN)/pytest -q -m "programs and not (chain or slow)" $(WITHOUT_FUZZ) tests
 
+.PHONY: environments
+environments: .venv/.dev ## Install what `make run` would: Letta, LiteLLM and Postgres
+	@CHAT_PLATFORM_ENV_DIR=$${CHAT_PLATFORM_ENV_DIR:-$(CURDIR)/.data/env} DATA_DIR=$$(mktemp -d) $(BIN)/chat-platform install
+
 .PHONY: chain
-chain: tools ## Drive the whole embedded platform, by REST and in a real browser
-	@$(BIN)/pytest -q -m "chain and not slow" tests/contract tests/launcher
-	@$(BIN)/pytest -q -m "chain and not slow" $(BROWSER_PLUGINS) tests/e2e
+chain: tools environments ## Drive the whole embedded platform, by REST and in a real browser
+	@$(BIN)/pytest -q -m "chain and not slow" $(BROWSER_PLUGINS) tests/contract tests/launcher tests/e2e
+
+.PHONY: pages
+pages: tools ## Drive every page in a real browser, with fakes behind the server
 	@$(BIN)/pytest -q -m "browser and not slow" $(BROWSER_PLUGINS) -n 2 tests/pages
 
 .PHONY: test
-test: lint unit chain ## All that must pass before a change lands
+test: .venv/.dev ## All that must pass before a change lands
+	@$(MAKE) --no-print-directory -j --output-sync=target lint tools environments
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory -j --output-sync=target chain pages
 
 .PHONY: test-full
 test-full: programs unit-postgres ## The slow rest: Postgres, faults, real LiteLLM with its database, long runs
@@ -63,6 +74,10 @@ test-full: programs unit-postgres ## The slow rest: Postgres, faults, real LiteL
 	@$(BIN)/pytest -q -m "rig or slow" --database both tests/proxy
 	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) tests/e2e
 	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) -n 2 tests/pages
+
+.PHONY: faults
+faults: .venv/.dev ## Break everything in new ways for SECONDS (DATABASE=sqlite|postgres), check the laws
+	@$(BIN)/python -m tests.faults --seconds $(or $(SECONDS),60) --database $(or $(DATABASE),both)
 
 .PHONY: fuzz
 fuzz: .venv/.dev ## Send the API many odd requests (FUZZ_EXAMPLES a route)
@@ -81,8 +96,12 @@ bench-turns: .venv/.dev ## Measure what turns cost: latency over bare Letta, mem
 	@$(BIN)/python -m benchmarks.turns.capacity
 	@$(BIN)/python -m benchmarks.turns.chain
 
+.PHONY: bench-hostile
+bench-hostile: .venv/.dev ## Show how long hostile texts keep the server from everybody else
+	@$(BIN)/python -m benchmarks.hostile
+
 .PHONY: bench-proxy
-bench-proxy: .venv/.dev ## Measure the LLM proxy beside nginx, LiteLLM and Portkey's gateway
+bench-proxy: .venv/.dev ## Measure the LLM proxy beside nginx and other gateways, which it installs
 	@$(BIN)/python -m benchmarks.proxy
 
 .PHONY: bench-web

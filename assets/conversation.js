@@ -1,12 +1,13 @@
 // The chat page in the browser: the composer (Enter, draft, nonce, limit), older and newer
-// messages on scroll, the title when an answer arrives unseen. Delegated: the page may come later.
-import { readable, toClipboard } from "/page.js";
+// messages on scroll, the title when an answer arrives unseen. Uses delegated events, since the
+// page may be rendered later.
+import { forgetDrafts, readable, toClipboard } from "./page.js";
 
-// How often the page tells that it is still there. The server pushes news by itself.
+// How often the page reports that it is still open. The server pushes news on its own.
 const SIGN_OF_LIFE_SECONDS = 30;
 const isTouch = matchMedia("(pointer: coarse)").matches;
 const growsByItself = CSS.supports("field-sizing", "content");
-// A part of the past does not end with the last message.
+// A section of older messages does not end with the last message.
 const LAST_EDIT = ".messages:not([data-window=true]) > .row:nth-last-child(-n + 2) .edit";
 const byId = (id) => document.getElementById(id);
 const draftKey = () => `draft:${byId("composer")?.dataset.account ?? ""}`;
@@ -43,7 +44,7 @@ function showLimit(prompt) {
   else prompt.removeAttribute("aria-invalid");
 }
 
-// The line under the field: why what is written there cannot be sent now.
+// The line under the field: why the text cannot be sent now.
 function tell(text) {
   const line = byId("prompt-limit");
   if (line.textContent !== text) line.textContent = text;
@@ -76,13 +77,13 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     document.querySelector(LAST_EDIT)?.click();
   }
-  // Where one types with the thumbs, Enter breaks the line and the button sends.
+  // On touch screens Enter breaks the line, and the button sends.
   if (event.key !== "Enter" || event.shiftKey || isTouch) return;
   event.preventDefault();
   event.target.form.requestSubmit();
 });
 
-// Before React hears of it: what may not be sent stays, what is sent gets its nonce.
+// Runs before React's handler: blocks what may not be sent, and gives what is sent its nonce.
 document.addEventListener(
   "submit",
   (event) => {
@@ -100,7 +101,7 @@ document.addEventListener(
     const nonce = earlier.text === text && earlier.nonce ? earlier.nonce : newNonce();
     event.target.elements.nonce.value = nonce;
     writeDraft({ text, nonce });
-    // After React has read the form.
+    // Runs after React has read the form.
     setTimeout(() => {
       prompt.value = "";
       grow(prompt);
@@ -115,7 +116,7 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-edit], [data-try], [data-copy-code], #to-end, .stop");
   if (!button) return;
   if (button.id === "to-end") toEnd();
-  // The button goes away: what is typed next belongs into the field.
+  // The button disappears: what is typed next belongs in the field.
   else if (button.matches(".stop")) byId("prompt").focus();
   else if (button.dataset.edit) setPrompt(byId(button.dataset.edit).textContent);
   else if (button.dataset.try) setPrompt(button.dataset.try);
@@ -127,7 +128,7 @@ function copyCode(button) {
 }
 
 // The log is laid out from its end (column-reverse), so 0 is the end and older messages can be
-// put in above without a jump.
+// inserted above without a jump.
 function toEnd() {
   byId("log")?.scrollTo({ top: 0 });
 }
@@ -145,12 +146,13 @@ function obeyComposer() {
     if (!prompt.value) setPrompt(draft.text);
   } else if (account && prompt.dataset.restored !== account) {
     prompt.dataset.restored = account;
+    forgetDrafts(draftKey());
     if (!prompt.value && draft.text) setPrompt(draft.text);
   }
 }
 
-// What a reply does beside the log: the title tells of one that arrived while nobody looked, and
-// screen readers hear that it begins and, once, what it says.
+// What a reply does outside the log: the title shows that one arrived while the tab was hidden, and
+// screen readers announce that it begins and, once, what it says.
 let wasReplying = false;
 let plainTitle = null;
 function obeyReply() {
@@ -184,13 +186,13 @@ document.addEventListener("visibilitychange", () => {
   check();
 });
 
-// The button back to the end is there while one reads further up.
+// The button back to the end is shown while the person reads further up.
 const FAR_PIXELS = 240;
 document.addEventListener("scroll", (event) => {
   const log = event.target;
   if (log.id !== "log") return;
   byId("to-end")?.toggleAttribute("hidden", -log.scrollTop < FAR_PIXELS);
-  // At its very end a log follows what comes in; in the past one stays with what one reads.
+  // At its very end a log follows what arrives; among older messages the position must stay.
   if (log.scrollTop > -1 && byId("newer")) log.scrollTop = -1;
 }, { capture: true, passive: true });
 
@@ -210,13 +212,13 @@ function watchEdges() {
   shownCount = count;
 }
 
-// What was asked for while nobody answered is asked for again.
+// Requests made while the connection was lost are repeated.
 document.addEventListener("regained", () => {
   watched = [];
   watchEdges();
 });
 
-// A message that was asked for by its address is brought into view, once; the end comes back after.
+// A message in the URL is scrolled into view once; without it, the end is shown again.
 let broughtIntoView = "";
 function showMarked() {
   const marked = document.querySelector(".row.is-marked");

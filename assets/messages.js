@@ -1,12 +1,12 @@
-// The messages that the chat page shows, put together from the pieces that the server sends: the
-// end of the conversation (or a window of the past), pages of older messages, what came after.
-// Only a new piece crosses the socket; what was sent before is kept here.
+// The messages that the chat page shows, assembled from the pieces that the server sends: the end
+// of the conversation (or a section of older messages), pages of older messages, newer messages.
+// Only new pieces are sent over the socket; earlier ones are kept here.
 
 let shown = { rows: [], first: "", last: "", hasOlder: false };
 const taken = {};
 
-// Hand over each new piece once, whichever component renders first. A piece that does not join
-// what is shown is dropped: the server sends the whole end again after a lost connection.
+// Applies each new piece once, whichever component renders first. A piece that does not join what
+// is shown is dropped: after a lost connection the server sends the whole end again.
 export function useMessages(end, older, newest) {
   take("end", end, putEnd);
   take("older", older, putOlder);
@@ -44,7 +44,7 @@ function show(rows, hasOlder) {
   shown = { rows: rows.map(withDay), first, last, hasOlder };
 }
 
-// The day in words stands over its first message.
+// The day is shown above its first message.
 function withDay(row, index, rows) {
   const startsDay = row.date !== rows[index - 1]?.date;
   return row.starts_day === startsDay ? row : { ...row, starts_day: startsDay };

@@ -1,26 +1,51 @@
 // What every page does in the browser itself: sign-in errors, theme, time zone, dialogs, copying,
-// keyboard shortcuts. Works by delegation, so that pages may come and go under it.
+// keyboard shortcuts. Uses delegated events, so that pages may come and go.
 
 const root = document.documentElement;
+// Where the platform is served: "/", or a path that a proxy puts in front.
+const base = new URL(".", import.meta.url).pathname;
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 document.cookie = `zone=${zone}; path=/; max-age=31536000; samesite=lax`;
 
 const isTyping = (element) => element?.closest?.("input, textarea, select, [contenteditable]");
 
-// Sign-in pages: the answer to a form is a redirect with ?error=, ?notice= and what was typed.
-// Words are only unhidden: a text put in before React takes over would be thrown away.
+// Sign-in pages: the answer to a form is a redirect with ?error= or ?notice=. What was typed is kept
+// only in this tab, never in a URL, which logs and histories keep.
+// Messages are only unhidden: text inserted before React hydrates would be lost.
 function showFormOutcome() {
   const query = new URLSearchParams(location.search);
+  const typed = JSON.parse(sessionStorage.getItem("typed") ?? "{}");
+  for (const input of document.querySelectorAll("[data-typed]")) {
+    if (!input.value) input.value = typed[input.dataset.typed] ?? "";
+  }
   for (const input of document.querySelectorAll("[data-query]")) {
     const given = query.get(input.dataset.query);
     if (given && !input.value) input.value = given;
+    if (input.value) input.closest("[data-shown-with]")?.removeAttribute("hidden");
   }
   const told = (name) => document.querySelector(`[data-${name}="${CSS.escape(query.get(name))}"]`);
+  if (query.get("notice") === "account_deleted") forgetDrafts();
   if (query.has("notice")) told("notice")?.removeAttribute("hidden");
   if (query.has("error")) showError(told("error") ?? document.querySelector('[data-error=""]'));
+  else if (document.querySelector("[data-shown-with=invitation]")) tellWhoMayRegister();
 }
 
-// A page of these also comes without a load: where the account was deleted.
+function showFields(name) {
+  for (const field of document.querySelectorAll(`[data-shown-with="${CSS.escape(name)}"]`)) {
+    field.removeAttribute("hidden");
+  }
+}
+
+// When the pages are built, it is not known whether registration is open.
+async function tellWhoMayRegister() {
+  const answer = await fetch(`${base}api/v1/auth/registration`).catch(() => null);
+  const { registration } = answer?.ok ? await answer.json() : {};
+  showFields(registration);
+  const isSetUp = new URLSearchParams(location.search).has("setup_code");
+  if (registration === "closed" && !isSetUp) showError(document.querySelector("[data-error=registration_closed]"));
+}
+
+// One of these pages can also open without a load: after the account was deleted.
 let addressTold = "";
 function obeyAddress() {
   if (location.href === addressTold || !document.getElementById("form-notices")) return;
@@ -30,6 +55,7 @@ function obeyAddress() {
 
 function showError(words) {
   words?.removeAttribute("hidden");
+  words?.closest(".field")?.removeAttribute("hidden");
   const input = words?.closest(".field")?.querySelector("input");
   input?.setAttribute("aria-invalid", "true");
   input?.focus();
@@ -47,7 +73,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   setTheme(localStorage.getItem("theme") ?? "system");
 });
 
-// #signals carries what the server knows of the person: another language needs other pages.
+// #signals has what the server knows about the person: another language needs other pages.
 function obeySignals() {
   const { theme, language } = document.getElementById("signals")?.dataset ?? {};
   if (theme && theme !== (localStorage.getItem("theme") ?? "system")) setTheme(theme);
@@ -68,7 +94,7 @@ async function copy(button) {
   });
 }
 
-// Puts a text into the clipboard, in one form or several; the button shows that it is there.
+// Copies a text to the clipboard, in one or several formats; the button confirms it.
 export async function toClipboard(button, forms) {
   if (navigator.clipboard) await navigator.clipboard.write([new ClipboardItem(blobs(forms))]);
   else copyByEvent(forms);
@@ -82,7 +108,7 @@ function blobs(forms) {
   );
 }
 
-// For a page that came over plain HTTP from another machine: browsers give it no clipboard.
+// For pages loaded over plain HTTP from another machine: browsers give them no clipboard.
 function copyByEvent(forms) {
   const fill = (event) => {
     for (const [type, text] of Object.entries(forms)) event.clipboardData.setData(type, text);
@@ -93,14 +119,14 @@ function copyByEvent(forms) {
   document.removeEventListener("copy", fill);
 }
 
-// Returns a copy of an answer without the bars over its code.
+// Returns a copy of an answer without the bars above its code.
 function withoutBars(source) {
   const bare = source.cloneNode(true);
   for (const bar of bare.querySelectorAll("figcaption")) bar.remove();
   return bare;
 }
 
-// The text of an answer as one would type it: list marks, tabs between a table's cells.
+// The text of an answer as a person would type it: list marks, tabs between a table's cells.
 export function readable(source) {
   const bare = withoutBars(source);
   for (const row of bare.querySelectorAll("tr")) {
@@ -117,7 +143,7 @@ function markOf(item) {
   return `${(list.start || 1) + [...list.children].indexOf(item)}. `;
 }
 
-// A browser would focus the button that closes it.
+// By default the browser would focus the close button.
 function openDialog(id) {
   const dialog = document.getElementById(id);
   dialog?.showModal();
@@ -129,7 +155,7 @@ document.addEventListener("click", (event) => {
   if (!element) return;
   if (element.dataset.opens) openDialog(element.dataset.opens);
   else if ("closes" in element.dataset) element.closest("dialog")?.close();
-  // What broke the page may be in the state that the server keeps for this tab.
+  // The cause of the crash may be in the state that the server keeps for this tab.
   else if ("afresh" in element.dataset) sessionStorage.clear();
   else copy(element);
 });
@@ -138,7 +164,26 @@ document.addEventListener("click", (event) => {
   if (event.target.matches("dialog")) event.target.close();
 });
 
-// How much of what a text may hold is used, while it is written.
+// What a browser keeps of a person is removed when they sign out: unsent drafts, and this tab's
+// token. The next person to sign in starts with a new one.
+document.addEventListener("submit", (event) => {
+  const action = event.target.getAttribute("action") ?? "";
+  if (!action.includes("/api/v1/session/")) return;
+  sessionStorage.clear();
+  const typed = [...event.target.querySelectorAll("[data-typed]")];
+  const kept = Object.fromEntries(typed.map((input) => [input.dataset.typed, input.value]));
+  if (typed.length) sessionStorage.setItem("typed", JSON.stringify(kept));
+  if (action.endsWith("/logout")) forgetDrafts();
+});
+
+// If a sign-in ended elsewhere, its drafts are removed when somebody else opens a chat.
+export function forgetDrafts(but = "") {
+  for (const key of Object.keys(localStorage)) {
+    if (key.startsWith("draft:") && key !== but) localStorage.removeItem(key);
+  }
+}
+
+// Shows how much of a text's limit is used, while it is written.
 function count(field) {
   const told = field.form?.querySelector("output.count");
   if (!told) return;
@@ -150,18 +195,36 @@ function count(field) {
 document.addEventListener("input", (event) => event.target.dataset?.limit && count(event.target));
 document.addEventListener("focusin", (event) => event.target.dataset?.limit && count(event.target));
 
+// Rates a new password roughly while it is typed; the server does it properly.
+function rate(password) {
+  const variety = new Set(password.toLowerCase()).size;
+  const isCommon = /^(pass|qwert|1234|admin|welcome|letmein|iloveyou|парол|йцуке)/i.test(password);
+  if (password.length < 10 || variety < 6 || isCommon) return "weak";
+  return password.length < 15 ? "fair" : "strong";
+}
+document.addEventListener("input", (event) => {
+  const field = event.target;
+  const told = field.autocomplete === "new-password" && field.form?.querySelector(".strength");
+  if (!told) return;
+  const word = field.value ? rate(field.value) : "";
+  const text = told.dataset[word] ?? "";
+  // Screen readers would repeat the same words after every letter.
+  if (told.textContent !== text) told.textContent = text;
+  told.dataset.is = word;
+});
+
 // Shortcuts are listed in the dialog that `?` opens.
 const SHORTCUTS = {
   "?": () => openDialog("shortcuts"),
   "/": () => document.querySelector("#prompt, [type=search]")?.focus(),
   s: () => document.querySelector('[data-opens="search"]')?.click(),
-  1: () => document.querySelector('.rail a[href="/chat"]')?.click(),
-  2: () => document.querySelector('.rail a[href="/memory"]')?.click(),
-  3: () => document.querySelector('.rail a[href="/usage"]')?.click(),
-  4: () => document.querySelector('.rail a[href="/settings"]')?.click(),
+  1: () => document.querySelector(`.rail a[href="${base}chat"]`)?.click(),
+  2: () => document.querySelector(`.rail a[href="${base}memory"]`)?.click(),
+  3: () => document.querySelector(`.rail a[href="${base}usage"]`)?.click(),
+  4: () => document.querySelector(`.rail a[href="${base}settings"]`)?.click(),
 };
 document.addEventListener("keydown", (event) => {
-  // A search field would take the key to empty itself.
+  // A search field would use the key to clear itself.
   if (event.key === "Escape") event.target.closest?.("dialog[open]")?.close();
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
   if (document.querySelector("dialog[open]") || !(event.key in SHORTCUTS)) return;
@@ -169,7 +232,7 @@ document.addEventListener("keydown", (event) => {
   SHORTCUTS[event.key]();
 });
 
-// The connection's line comes and goes by React; that it is back is told for a moment.
+// React shows and hides the connection line; when it is back, this is shown for a moment.
 const REGAINED_MS = 4000;
 let wasLost = false;
 function obeyConnection() {

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from chat_platform import admin_commands, db
-from chat_platform.launcher import frontend
+from chat_platform.database import engine
+from chat_platform.launcher import frontend, people
 from chat_platform.launcher import up as launcher
 from chat_platform.launcher.doctor import examine
 from chat_platform.launcher.failures import LaunchFailed
@@ -19,13 +19,15 @@ from chat_platform.launcher.status import read_status, status_lines
 from chat_platform.settings import SettingsError, load_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.command("make-admin")(admin_commands.make_admin)
-app.command("reset-code")(admin_commands.reset_code)
+app.command("make-admin")(people.make_admin)
+app.command("reset-code")(people.reset_code)
+app.command("invite")(people.invite)
+app.command("setup-code")(people.setup_code)
 
 
 @app.callback()
 def main() -> None:
-    """Run and look after an AI Chat Platform."""
+    """Run and maintain an AI Chat Platform."""
 
 
 @app.command()
@@ -34,37 +36,37 @@ def up(
         bool, typer.Option(help="Start Letta, LiteLLM and the demo model, but not the server.")
     ] = False,
 ) -> None:
-    """Start the platform and everything it needs that the settings do not name."""
+    """Start the platform, with every service that the settings do not point elsewhere."""
     with _failures_in_words():
         launcher.run_platform(load_settings(), peers_only=peers_only)
 
 
 @app.command()
 def install() -> None:
-    """Install the embedded peers ahead of the first start."""
+    """Install the embedded services in advance of the first start."""
     with _failures_in_words():
         launcher.install(load_settings())
 
 
 @app.command()
 def build() -> None:
-    """Build the pages, if they are not built or changed since (`up` does it by itself)."""
+    """Build the pages if they are missing or out of date (`up` does this itself)."""
     with _failures_in_words():
         frontend.build()
 
 
 @app.command()
 def migrate() -> None:
-    """Bring the database up to date (the embedded one is, at every start)."""
+    """Migrate the database (`up` does this itself for the embedded one)."""
     with _failures_in_words():
-        asyncio.run(db.migrate(load_settings().database))
+        asyncio.run(engine.migrate(load_settings().database))
 
 
 @app.command()
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """Show what runs; the exit code is 0 when all of it is ready."""
+    """Show what is running; the exit code is 0 when everything is ready."""
     with _failures_in_words():
         found = read_status(places_of(load_settings()))
     print(json.dumps(found, indent=2) if as_json else "\n".join(status_lines(found)))
@@ -73,7 +75,7 @@ def status(
 
 @app.command()
 def doctor() -> None:
-    """Examine the installation and say what to do; the exit code is 1 when something is wrong."""
+    """Check the installation and suggest fixes; the exit code is 1 if something is wrong."""
     with _failures_in_words():
         findings = asyncio.run(examine(load_settings()))
     print("\n".join(finding.line() for finding in findings))
@@ -92,7 +94,7 @@ def _failures_in_words() -> Iterator[None]:
     except frontend.BuildFailed as exc:
         _fail(str(exc), "Check the network and the disk, then try again.")
     except OSError as exc:
-        _fail(f"{exc.strerror}: {exc.filename}", "Check the disk, and that DATA_DIR is yours.")
+        _fail(f"{exc.strerror}: {exc.filename}", "Check the disk, and that you own DATA_DIR.")
 
 
 def _fail(*lines: str) -> None:

@@ -1,12 +1,13 @@
 """What every part of the running server shares: settings, database, adapters."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chat_platform.db import GroupWriter
-from chat_platform.ids import new_id
-from chat_platform.open_calls import OpenCalls
+from chat_platform.database.writer import GroupWriter
 from chat_platform.ports import (
     AddressConfirmation,
     AgentMemory,
@@ -15,14 +16,23 @@ from chat_platform.ports import (
     ForeignTokens,
     IdentityProvider,
 )
-from chat_platform.rate_limits import RateLimits
-from chat_platform.running_turns import RunningTurns
+from chat_platform.process.rate_limits import RateLimits
 from chat_platform.settings import Settings
-from chat_platform.turn_feed import TurnFeed
+from chat_platform.values.ids import new_id
+
+if TYPE_CHECKING:
+    # Parts of the domain, which itself imports this module: `wiring` makes them.
+    from chat_platform.accounts.open_readers import OpenReaders
+    from chat_platform.billing.open_calls import OpenCalls
+    from chat_platform.billing.unsettled import Unsettled
+    from chat_platform.turns.feed import TurnFeed
+    from chat_platform.turns.running import RunningTurns
 
 
 @dataclass(frozen=True)
 class AppContext:
+    """One process's context. `wiring.new_context` makes it."""
+
     settings: Settings
     engine: AsyncEngine
     writer: GroupWriter
@@ -30,24 +40,28 @@ class AppContext:
     memory: AgentMemory
     billing: BillingGateway
     identity: IdentityProvider
-    open_calls: OpenCalls = field(default_factory=OpenCalls)
+    open_calls: OpenCalls
     """The model calls that this process is relaying."""
-    confirmation: AddressConfirmation | None = None
-    """None where addresses are not confirmed."""
-    foreign_tokens: ForeignTokens | None = None
-    """None where our own access tokens are the only ones."""
-    limits: RateLimits = field(default_factory=RateLimits)
-    turn_feed: TurnFeed = field(default_factory=TurnFeed)
-    running_turns: RunningTurns = field(default_factory=RunningTurns)
+    unsettled: Unsettled
+    """Settlements of model calls that the database could not store yet."""
+    open_readers: OpenReaders
+    """The readers to whom this process is sending long answers."""
+    confirmation: AddressConfirmation | None
+    """None if addresses are not confirmed."""
+    foreign_tokens: ForeignTokens | None
+    """None if only our own access tokens are accepted."""
+    limits: RateLimits
+    turn_feed: TurnFeed
+    running_turns: RunningTurns
     process_id: str = field(default_factory=new_id)
-    """Owner of the turns and calls that this process runs."""
+    """This process's name as the owner of turns and calls."""
 
 
 _current: list[AppContext] = []
 
 
 def set_app_context(ctx: AppContext | None) -> None:
-    """Called by the lifespan alone: the context that state classes find."""
+    """Called only by the lifespan: sets the context for the state classes."""
     _current[:] = [ctx] if ctx else []
 
 

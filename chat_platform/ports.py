@@ -5,10 +5,10 @@ Nothing here names a vendor.
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from chat_platform.ids import AccountId, AgentId, CallId
+from chat_platform.values.ids import AccountId, AgentId, CallId
 
 StepKind = Literal["model_call", "tool_call", "memory_edit", "embedding", "compaction"]
 StepStatus = Literal["started", "done", "failed"]
@@ -71,9 +71,9 @@ class AgentRuntime(Protocol):
     async def ensure_agent(
         self, account_id: AccountId, agent_id: AgentId | None, *, person_name: str
     ) -> AgentState:
-        """Return the account's agent, made or repaired to match the settings.
+        """Return the account's agent, created or updated to match the settings.
 
-        Finds an agent that an earlier, interrupted call made. Callers serialise per account.
+        Finds an agent created by an earlier, interrupted call. Callers serialise per account.
         """
         ...
 
@@ -82,21 +82,24 @@ class AgentRuntime(Protocol):
     ) -> AsyncGenerator[RunEvent, None]:
         """Post the message once and yield what happens until the run is over.
 
-        `note` tells the agent what it did not keep of earlier turns. Closing the iterator leaves
-        the run going on; `cancel` ends it. Never retries: a second post is a second message.
+        `note` tells the agent what it lacks from earlier turns. Closing the iterator does not end
+        the run; `cancel` does. Never retries: a second post would be a second message.
         """
         ...
 
     def resume(self, agent_id: AgentId, run_id: str) -> AsyncGenerator[RunEvent, None]:
-        """Yield all events of a run from its beginning; Unavailable where the runtime can't."""
+        """Yield all events of a run from its beginning; Unavailable if the runtime cannot."""
         ...
 
-    async def cancel(self, agent_id: AgentId) -> None:
-        """End the agent's current run; nothing happens when there is none."""
+    async def cancel(self, agent_id: AgentId, run_id: str | None = None) -> None:
+        """End that run, or whatever the agent is running; without effect when there is none.
+
+        Once it has returned, the run begins no further step. Raises Unavailable.
+        """
         ...
 
     async def delete_agent(self, agent_id: AgentId) -> None:
-        """Delete the agent with its blocks and archive; an agent that is gone is done."""
+        """Delete the agent with its blocks and archive; succeeds if it no longer exists."""
         ...
 
     async def check(self) -> None:
@@ -114,11 +117,11 @@ class AgentMemory(Protocol):
     async def passages(
         self, agent_id: AgentId, *, query: str = "", limit: int = 50, before: str | None = None
     ) -> list[Passage]:
-        """Newest first; with a query, the nearest in meaning first (that embeds, and costs)."""
+        """Newest first; with a query, closest in meaning first (embedding it costs)."""
         ...
 
     async def count(self, agent_id: AgentId) -> tuple[int, int]:
-        """Return how many passages the archive holds, and how many messages recall holds."""
+        """Return the number of passages in the archive and of messages in recall."""
         ...
 
     async def add_passage(self, agent_id: AgentId, text: str) -> Passage: ...
@@ -137,7 +140,7 @@ class ModelPrice:
 
 @dataclass(frozen=True)
 class SpendRecord:
-    """What the gateway booked for one call."""
+    """What the gateway recorded for one call."""
 
     call_id: CallId
     cost_nano_usd: int
@@ -152,17 +155,17 @@ class BillingGateway(Protocol):
     """Owns keys and prices. Errors: Unavailable, UpstreamFailed."""
 
     async def open_account(self, account_id: AccountId, *, key_version: int) -> str:
-        """Return the account's BillingKey, made idempotently with its fuse."""
+        """Return the account's BillingKey, created idempotently with its safety limit."""
         ...
 
     async def replace_key(self, account_id: AccountId, *, key_version: int) -> str:
-        """Void every older key of the account and return its new one."""
+        """Revoke all older keys of the account and return its new one."""
         ...
 
     async def set_blocked(self, account_id: AccountId, *, is_blocked: bool) -> None: ...
 
     async def close_account(self, account_id: AccountId) -> None:
-        """Delete the account's keys and user; gone is done."""
+        """Delete the account's keys and user; succeeds if they no longer exist."""
         ...
 
     async def prices(self) -> dict[str, ModelPrice]:
@@ -172,7 +175,7 @@ class BillingGateway(Protocol):
     async def spend(
         self, account_id: AccountId, *, since_ms: int, until_ms: int
     ) -> Sequence[SpendRecord] | None:
-        """Return what the gateway booked for our calls, or None where it keeps no spend logs."""
+        """Return what the gateway recorded for our calls, or None if it keeps no spend logs."""
         ...
 
     async def check(self) -> None:
@@ -187,17 +190,19 @@ class Identity:
     subject: str
     email: str
     name: str
+    password_hash: str | None = field(default=None, repr=False)
+    """For a new person whose password our own database stores."""
 
 
 class IdentityProvider(Protocol):
-    """Checks who somebody is.
+    """Verifies who a person is.
 
     Errors: NotSignedIn, NotAllowed, Conflict, Invalid, RateLimited, Unavailable.
     """
 
     name: str
     sends_mail: bool
-    """Whether a one-time code can reach people by mail."""
+    """True if one-time codes can be sent by email."""
 
     async def register(self, email: str, password: str, *, name: str) -> Identity | None:
         """Return the new identity, or None when the address must be confirmed first."""
@@ -208,28 +213,28 @@ class IdentityProvider(Protocol):
     async def change_password(self, subject: str, *, current: str, new: str) -> None: ...
 
     async def send_reset(self, email: str) -> None:
-        """Send a one-time code if the address is known; the answer never tells."""
+        """Send a one-time code if the address is known; the result never reveals it."""
         ...
 
     async def reset_password(self, email: str, code: str, new: str) -> Identity: ...
 
     async def delete(self, subject: str) -> None:
-        """Forget the person; gone is done."""
+        """Delete the person; succeeds if they no longer exist."""
         ...
 
 
 class AddressConfirmation(Protocol):
-    """Confirms addresses by a code in the mail. Errors as IdentityProvider's."""
+    """Confirms addresses with a code sent by email. Raises the errors of IdentityProvider."""
 
     async def resend(self, email: str) -> None:
-        """Send the code again if the address waits for it; the answer never tells."""
+        """Send the code again if the address is waiting for one; the result never reveals it."""
         ...
 
     async def confirm(self, email: str, code: str) -> Identity: ...
 
 
 class ForeignTokens(Protocol):
-    """Verifies access tokens that the identity provider itself gave out.
+    """Verifies access tokens issued by the identity provider itself.
 
     Errors: NotSignedIn, Unavailable.
     """
@@ -237,7 +242,7 @@ class ForeignTokens(Protocol):
     async def identity_of(self, token: str) -> Identity: ...
 
     async def ensure_current(self, token: str) -> None:
-        """Ask the provider itself whether the token's person still exists there."""
+        """Ask the provider whether the token's person still exists."""
         ...
 
 

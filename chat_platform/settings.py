@@ -10,12 +10,18 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from chat_platform.money import to_nano_usd
-from chat_platform.periods import is_period
+from chat_platform.unsafe_settings import (
+    MIN_SECRET_LENGTH,
+    SHARED_SECRETS,
+    is_placeholder,
+    origin_problems,
+    proxy_port_problem,
+    shared_secret_problem,
+    trusted_proxy_problems,
+)
+from chat_platform.values.money import to_nano_usd
+from chat_platform.values.periods import is_period
 
-MIN_SECRET_LENGTH = 32
-MIN_SECRET_VARIETY = 4
-"""Fewer different characters are a key that somebody typed, not a random one."""
 DEMO_CHAT_MODEL = "demo-chat"
 DEMO_EMBEDDING_MODEL = "demo-embedding"
 GEMINI_CHAT_MODEL = "gemini-2.5-flash"
@@ -33,19 +39,20 @@ NEEDED_IN_PRODUCTION = (
     "LETTA_BASE_URL",
     "LITELLM_BASE_URL",
     "BACKEND_BASE_URL",
+    "LETTA_API_TOKEN",
     "LETTA_GLOBAL_API_KEY",
     "LITELLM_MASTER_KEY",
 )
 SUPABASE_SET = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_KEY")
-_PLACEHOLDER = re.compile(
-    r"change[-_ ]?(me|this|in)|your[-_ ]|default|example|insecure|placeholder", re.I
-)
-"""What keys in templates say; a random key says one of them once in millions."""
 _FOR_OTHER_DRIVERS = ("pgbouncer", "connection_limit", "pool_timeout", "supa")
 
 
+RegistrationPolicy = Literal["open", "first", "invite", "closed"]
+"""`first`: the first person may register, and after that anyone with an invitation."""
+
+
 class SettingsError(Exception):
-    """The settings do not allow a start. `problems` has one clear line for each reason."""
+    """The settings are not valid. `problems` has one clear line for each reason."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -53,7 +60,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """What an operator may set. Secrets are SecretStr, so that printing the object shows none."""
+    """What an operator can set. Secrets are SecretStr, so that printing the object hides them."""
 
     model_config = SettingsConfigDict(
         env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
@@ -64,14 +71,16 @@ class Settings(BaseSettings):
     environment: Literal["development", "test", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     host: str = "127.0.0.1"
-    """Where the launcher's server listens; 0.0.0.0 lets other machines in."""
+    """Where the launcher's server listens; 0.0.0.0 lets other machines connect."""
     port: int = Field(default=8000, ge=1, le=65535)
     data_dir: Path = Path(".data")
     database_url: SecretStr = SecretStr("")
     database_connections: int = Field(default=20, ge=2, le=1000)
-    """How many connections one server process may open on Postgres."""
+    """How many connections to Postgres one server process may open."""
     redis_url: SecretStr = SecretStr("")
     backend_base_url: str = ""
+    root_path: str = ""
+    """The path under which a proxy serves the platform, such as `/myai`; built into the pages."""
     allowed_origins: str = ""
     trusted_proxies: str = ""
     metrics_token: SecretStr = SecretStr("")
@@ -81,7 +90,14 @@ class Settings(BaseSettings):
     supabase_anon_key: SecretStr = SecretStr("")
     supabase_service_key: SecretStr = SecretStr("")
     supabase_jwt_secret: SecretStr = SecretStr("")
-    """For projects that still sign access tokens with a shared secret; else their JWKS is used."""
+    """For projects that still sign access tokens with a shared secret; otherwise JWKS is used."""
+
+    registration: Literal["open", "invite", "closed"] | None = None
+    """Unset: open in development; elsewhere the first person, then anyone invited."""
+    registration_domains: str = ""
+    """Only addresses from these domains may register; empty: any."""
+    registrations_per_hour: int | None = Field(default=None, ge=1)
+    registrations_per_hour_from_address: int | None = Field(default=None, ge=1)
 
     jwt_algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
     jwt_expire_minutes: int = Field(default=30, ge=1, le=1440)
@@ -92,39 +108,47 @@ class Settings(BaseSettings):
     litellm_base_url: str = ""
     litellm_master_key: SecretStr = SecretStr("")
     litellm_has_database: bool = True
-    """False under the embedded default: billing keys are derived, there are no spend logs."""
+    """False for the embedded LiteLLM: billing keys are derived, there are no spend logs."""
 
     letta_encryption_key: SecretStr = SecretStr("")
     letta_database_password: SecretStr = SecretStr("")
-    """This and the one above are the embedded Letta's own."""
+    """This and the one above are for the embedded Letta only."""
     chat_platform_env_dir: Path | None = None
-    """Where the embedded peers' Python environments are, if not in DATA_DIR."""
+    """Where the embedded peers' Python environments are kept, if not in DATA_DIR."""
     demo_faults: bool = False
-    """Tests only: the demo model obeys the special words of its faults.py."""
+    """For tests: the demo model obeys the special words of its faults.py."""
 
     gemini_api_key: SecretStr = SecretStr("")
     chat_model: str = ""
     embedding_model: str = ""
     max_reply_tokens: int = Field(default=32_768, ge=256)
-    """What one model call may answer at most, about 100 kB of text; a smaller model needs less."""
+    """The longest answer of one model call, about 100 kB of text; a smaller model needs less."""
     user_default_budget: str = "5.00"
     user_budget_duration: str = "30d"
     user_background_percent: int = Field(default=20, ge=0, le=100)
-    """How much of a budget calls outside any turn (an agent's own upkeep) may spend."""
+    """The share of a budget that background calls, outside any turn, may spend."""
+    platform_budget: str = ""
+    """What all accounts together may spend in total, in dollars; empty: no limit."""
+    platform_daily_budget: str = ""
+    """The same per day (UTC)."""
+    proxy_port: int = Field(default=0, ge=0, le=65535)
+    """A port of 127.0.0.1 for the agent server's model calls; 0: they come to the main port."""
     proxy_allowed_networks: str = ""
     proxy_max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
+    proxy_max_answer_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    """For answers without streaming; a stream is limited per event."""
     proxy_max_calls: int = Field(default=1024, ge=1)
-    """Model calls in flight in one process; more are refused at once."""
+    """Concurrent model calls in one process; further ones are refused."""
     proxy_max_calls_per_account: int = Field(default=32, ge=1)
     proxy_connect_timeout_seconds: float = Field(default=5, gt=0)
     proxy_first_byte_timeout_seconds: float = Field(default=300, gt=0)
     proxy_silence_timeout_seconds: float = Field(default=120, gt=0)
-    """How long a stream may say nothing between two chunks."""
+    """The longest pause between two chunks of a stream."""
 
-    @field_validator("user_default_budget")
+    @field_validator("user_default_budget", "platform_budget", "platform_daily_budget")
     @classmethod
     def _budget_is_money(cls, value: str) -> str:
-        if to_nano_usd(value) < 0:
+        if value and to_nano_usd(value) < 0:
             raise ValueError("must not be negative")
         return value
 
@@ -134,6 +158,14 @@ class Settings(BaseSettings):
         if not is_period(value):
             raise ValueError("must look like 30d, 12h or 1mo")
         return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _root_path_is_path(cls, value: str) -> str:
+        path = f"/{value.strip('/')}" if value.strip("/") else ""
+        if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", path):
+            raise ValueError("must be a plain path such as /myai")
+        return path
 
     @field_validator("proxy_allowed_networks", "trusted_proxies")
     @classmethod
@@ -147,12 +179,38 @@ class Settings(BaseSettings):
         return bool(self.redis_url.get_secret_value())
 
     @property
+    def registration_policy(self) -> RegistrationPolicy:
+        return self.registration or ("open" if self.is_development else "first")
+
+    @property
+    def registration_limits(self) -> tuple[int, int]:
+        """How many people may register in an hour: in total, and from one network address."""
+        usual = (100, 10) if self.is_production else (5000, 200)
+        return (
+            self.registrations_per_hour or usual[0],
+            self.registrations_per_hour_from_address or usual[1],
+        )
+
+    @property
+    def secret_keys(self) -> tuple[str, str]:
+        """The key and the previous one (or an empty string), newest first."""
+        return self.secret_key.get_secret_value(), self.secret_key_previous.get_secret_value()
+
+    def may_register_from(self, email: str) -> bool:
+        """True if REGISTRATION_DOMAINS allows the address."""
+        return not self.allowed_domains or email.rpartition("@")[2] in self.allowed_domains
+
+    @property
+    def is_development(self) -> bool:
+        return self.environment == "development"
+
+    @property
     def is_production(self) -> bool:
         return self.environment == "production"
 
     @property
     def is_demo(self) -> bool:
-        """True while the demo model answers, because no provider's key is set."""
+        """True if the demo model answers, because no provider's key is set."""
         return self.model_for_chat == DEMO_CHAT_MODEL
 
     @property
@@ -181,7 +239,7 @@ class Settings(BaseSettings):
         url = self.database_url.get_secret_value()
         if not url:
             return f"sqlite+aiosqlite:///{self.data_dir.absolute() / 'platform.db'}"
-        # Consoles add these for Prisma and others; libpq refuses what it does not know.
+        # Consoles add these for Prisma and others; libpq refuses unknown parameters.
         for name in _FOR_OTHER_DRIVERS:
             url = re.sub(rf"(?<=[?&]){name}=[^&]*&?", "", url)
         url = url.rstrip("?&")
@@ -189,16 +247,38 @@ class Settings(BaseSettings):
 
     @property
     def base_url(self) -> str:
-        """Where the agent server reaches this server."""
+        """The URL at which the agent server reaches this server."""
         return (self.backend_base_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @property
+    def proxy_url(self) -> str:
+        """The URL at which the agent server reaches the LLM proxy."""
+        return f"http://127.0.0.1:{self.proxy_port}" if self.proxy_port else self.base_url
+
+    @property
+    def public_url(self) -> str:
+        """The pages' public URL, as far as the settings tell."""
+        return f"{self.base_url.removesuffix(self.root_path)}{self.root_path}"
 
     @property
     def default_budget_nano_usd(self) -> int:
         return to_nano_usd(self.user_default_budget)
 
+    @property
+    def platform_budget_nano_usd(self) -> int | None:
+        return to_nano_usd(self.platform_budget) if self.platform_budget else None
+
+    @property
+    def platform_daily_budget_nano_usd(self) -> int | None:
+        return to_nano_usd(self.platform_daily_budget) if self.platform_daily_budget else None
+
+    @cached_property
+    def allowed_domains(self) -> frozenset[str]:
+        return frozenset(d.lower().removeprefix("@") for d in _words(self.registration_domains))
+
     @cached_property
     def origins(self) -> frozenset[str]:
-        return frozenset(o.rstrip("/") for o in _words(self.allowed_origins))
+        return frozenset(o.rstrip("/").lower() for o in _words(self.allowed_origins))
 
     @cached_property
     def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -210,7 +290,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the settings, make missing secrets once outside production, and check them.
+    """Read and check the settings; outside production, generate missing secrets once.
 
     Raises SettingsError with one line for each problem.
     """
@@ -231,17 +311,17 @@ def _malformed(error: ValidationError) -> list[str]:
 
 
 def _without(error: ValidationError) -> Settings:
-    """Return the settings with defaults for what is malformed, to tell the other problems too."""
+    """Return the settings with defaults for malformed values, to report other problems as well."""
     names = {str(each["loc"][0]).lower() for each in error.errors()}
     settings = Settings(**{name: Settings.model_fields[name].default for name in names})
-    # Nobody knows which one a malformed ENVIRONMENT meant.
+    # A malformed ENVIRONMENT leaves open which one was meant.
     if "environment" in names or not settings.is_production:
         return settings.model_copy(update={"secret_key": SecretStr(secrets.token_urlsafe(36))})
     return settings
 
 
 def _generated_secrets(settings: Settings) -> dict[str, SecretStr]:
-    """Return values for unset secrets, made once and kept in DATA_DIR/secrets.env (mode 600)."""
+    """Return values for unset secrets, generated once, kept in DATA_DIR/secrets.env (mode 600)."""
     file = settings.data_dir / "secrets.env"
     known = _read_secrets(file)
     missing = [name for name in GENERATED_SECRETS if name not in known]
@@ -271,13 +351,22 @@ def _write_secrets(file: Path, known: dict[str, str]) -> None:
 
 
 def _problems(settings: Settings) -> list[str]:
-    problems = [_secret_key_problem(settings), _supabase_problem(settings)]
+    problems = [
+        _secret_key_problem(settings),
+        _supabase_problem(settings),
+        proxy_port_problem(settings.proxy_port, settings.port, settings.letta_base_url),
+    ]
     if settings.is_production:
         problems += [
             f"{name} must be set when ENVIRONMENT=production"
             for name in NEEDED_IN_PRODUCTION
             if not _text_of(settings, name)
         ]
+        problems += [
+            shared_secret_problem(name, _text_of(settings, name)) for name in SHARED_SECRETS
+        ]
+        problems += origin_problems(settings.origins)
+        problems += trusted_proxy_problems(settings.trusted_proxy_networks)
     return [problem for problem in problems if problem]
 
 
@@ -287,8 +376,8 @@ def _secret_key_problem(settings: Settings) -> str:
         return f"SECRET_KEY must be set, to at least {MIN_SECRET_LENGTH} random characters"
     if len(key) < MIN_SECRET_LENGTH:
         return f"SECRET_KEY must have at least {MIN_SECRET_LENGTH} random characters"
-    if settings.is_production and (_PLACEHOLDER.search(key) or len(set(key)) < MIN_SECRET_VARIETY):
-        return "SECRET_KEY is a placeholder: make a random one, with `openssl rand -base64 48`"
+    if settings.is_production and is_placeholder(key):
+        return "SECRET_KEY is a placeholder: generate a random one with `openssl rand -base64 48`"
     return ""
 
 

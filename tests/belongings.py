@@ -1,10 +1,10 @@
-"""One of everything that a person can have and that has an id, for tests of who may reach it."""
+"""One of everything with an id that a person can own, for tests of who may reach it."""
 
-from chat_platform import access_tokens, api_tokens
+from chat_platform.accounts import access_tokens, api_tokens
 from chat_platform.context import AppContext
-from chat_platform.db import transaction
-from chat_platform.ids import AgentId
+from chat_platform.database.engine import transaction
 from chat_platform.models import Agent, Conversation, Message, Turn
+from chat_platform.values.ids import AgentId
 from tests.fakes import FakeMemory
 from tests.people import Person
 
@@ -12,8 +12,8 @@ SECRET = "a secret of this person"
 
 
 async def belongings_of(ctx: AppContext, memory: FakeMemory, person: Person) -> dict[str, str]:
-    """Give the person one of everything, and return the ids by the names that doors use."""
-    agent = Agent(account_id=person.id, agent_id=f"agent-{person.id}")
+    """Give the person one of everything; return the ids by the names that doors use."""
+    agent = Agent(account_id=person.id, agent_id=AgentId(f"agent-{person.id}"))
     conversation = Conversation(account_id=person.id)
     turn = Turn(
         account_id=person.id,
@@ -35,10 +35,9 @@ async def belongings_of(ctx: AppContext, memory: FakeMemory, person: Person) -> 
         session.add(turn)
         await session.flush()
         session.add(message)
-    token = await api_tokens.make_token(
-        ctx, person.id, name="t", scopes=frozenset({"chat"}), expires_in_days=1
-    )
-    passage = await memory.add_passage(AgentId(agent.agent_id), SECRET)
+    terms = api_tokens.terms_of("t", ["chat"])
+    token = await api_tokens.make_token(ctx, person.id, terms)
+    passage = await memory.add_passage(agent.agent_id, SECRET)
     return {
         "account_id": person.id,
         "turn_id": turn.id,

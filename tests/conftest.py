@@ -1,4 +1,4 @@
-"""Fixtures of every suite: a context on a fresh database with fakes at the three ports."""
+"""Fixtures for all tests: a context on a fresh database with fakes at the three ports."""
 
 import asyncio
 import shutil
@@ -8,23 +8,28 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from chat_platform.adapters.identity.local import LocalIdentity
+from chat_platform.adapters.identity.passwords import PasswordHasher
 from chat_platform.api.app import create_api
+from chat_platform.billing import ledger
 from chat_platform.context import AppContext
-from chat_platform.db import GroupWriter, migrate, open_engine
-from chat_platform.identity.local import LocalIdentity
-from chat_platform.identity.passwords import PasswordHasher
+from chat_platform.database.engine import migrate
+from chat_platform.database.writer import GroupWriter
 from chat_platform.settings import Settings
+from chat_platform.wiring import new_context
 from tests.api.documented import ensure_documented
 from tests.fakes import FakeGateway, FakeMailer, FakeMemory, FakeRuntime
 from tests.litellm_rig import litellm_rig
-from tests.peers import embedded_peers
+from tests.peers import embedded_peers, platform
 from tests.people import alice, bob, make_person, root
 from tests.pgbouncer import transaction_pooler
 from tests.postgres import migrated_postgres, postgres_server, postgres_url
 from tests.redis_server import own_redis, redis_url
+from tests.warm_engine import open_warm_engine
 
 __all__ = [
     "alice",
@@ -34,6 +39,7 @@ __all__ = [
     "make_person",
     "migrated_postgres",
     "own_redis",
+    "platform",
     "postgres_server",
     "postgres_url",
     "redis_url",
@@ -42,6 +48,15 @@ __all__ = [
 ]
 
 GLOBAL_KEY = "sk-global-key-of-the-tests-0123456789"
+
+
+# Rich tracebacks print every local variable: half the time of a test with many failures.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,7 +76,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With another database, run only what has one under it: the rest was run with SQLite."""
+    """With another database, run only tests that use one: the rest was run with SQLite."""
     if config.getoption("--database") not in ("postgres", "pooler"):
         return
     others = [item for item in items if "database_kind" not in getattr(item, "fixturenames", ())]
@@ -98,6 +113,7 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
     return Settings(
         _env_file=None,  # pyright: ignore[reportCallIssue]
         environment="test",
+        registration="open",
         data_dir=tmp_path,
         database_url=SecretStr(database_url),
         secret_key=SecretStr("s" * 40),
@@ -147,13 +163,13 @@ async def open_test_context(
     mailer: FakeMailer,
 ) -> AsyncIterator[AppContext]:
     """A whole context: a real database and real embedded accounts, fakes at the other ports."""
-    engine = open_engine(settings.database)
+    engine = open_warm_engine(settings.database)
     writer = GroupWriter(settings.database)
     cheap = PasswordHasher(memory_kib=64, rounds=1)
-    ctx = AppContext(
-        settings=settings,
-        engine=engine,
-        writer=writer,
+    ctx = new_context(
+        settings,
+        engine,
+        writer,
         runtime=runtime,
         memory=memory,
         billing=gateway,
@@ -161,21 +177,22 @@ async def open_test_context(
     )
     yield ctx
     await ctx.running_turns.interrupt()
+    await ledger.flush(ctx)
     await writer.close()
     await engine.dispose()
 
 
 @pytest.fixture(scope="session")
 def api() -> FastAPI:
-    """The whole API, put together once: each test's `client` gives it its own context."""
+    """The whole API, assembled once: each test's `client` gives it its own context."""
     return create_api()
 
 
 @pytest.fixture
 async def client(api: FastAPI, ctx: AppContext) -> AsyncIterator[httpx.AsyncClient]:
-    """A REST client of the whole API, in process, that takes documented answers only."""
+    """An in-process REST client of the whole API, which accepts only documented answers."""
     api.state.ctx = ctx
-    # What was built from another test's settings.
+    # These were built from another test's settings.
     api.middleware_stack = None
     transport = httpx.ASGITransport(app=api, raise_app_exceptions=False)
     async with httpx.AsyncClient(

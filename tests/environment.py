@@ -1,4 +1,4 @@
-"""The environment of programs that tests start: the machine's, without anybody's own settings."""
+"""The environment of programs that tests start: the machine's, without personal settings."""
 
 import os
 

@@ -4,9 +4,15 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
-from chat_platform.clock import now_ms
-from chat_platform.errors import Conflict, NotFound, NotSignedIn, Unavailable
-from chat_platform.ids import AccountId, AgentId
+from chat_platform.agents.blocks import no_block
+from chat_platform.errors import (
+    Conflict,
+    NotFound,
+    NotSignedIn,
+    Unavailable,
+    agent_unavailable,
+    billing_unavailable,
+)
 from chat_platform.ports import (
     AgentState,
     Identity,
@@ -18,14 +24,16 @@ from chat_platform.ports import (
     SpendRecord,
     TextPiece,
 )
+from chat_platform.values.clock import now_ms
+from chat_platform.values.ids import AccountId, AgentId
 
 
 @dataclass
 class FakeRuntime:
     """An agent runtime whose replies a test scripts.
 
-    `script` holds events and exceptions of the next runs, one list a run; without any, the agent
-    answers "You said: <text>". `gate`, when set, holds the run before its last event.
+    `script` has the events and exceptions of the next runs, one list per run; without any, the
+    agent answers "You said: <text>". `gate`, if set, holds the run before its last event.
     """
 
     script: list[list[RunEvent | Exception]] = field(default_factory=list)
@@ -33,6 +41,8 @@ class FakeRuntime:
     agents: dict[AccountId, AgentId] = field(default_factory=dict)
     deleted: list[AgentId] = field(default_factory=list)
     cancelled: list[AgentId] = field(default_factory=list)
+    open_runs: dict[str, AgentId] = field(default_factory=dict)
+    """Runs that have neither ended nor been cancelled, by id."""
     gate: asyncio.Event | None = None
     is_down: bool = False
 
@@ -52,26 +62,35 @@ class FakeRuntime:
         await self.check()
         self.posted.append((agent_id, text, note))
         events = self.script.pop(0) if self.script else [TextPiece(f"You said: {text}")]
-        yield RunStarted(f"run-{len(self.posted)}")
+        run_id = f"run-{len(self.posted)}"
+        self.open_runs[run_id] = agent_id
+        yield RunStarted(run_id)
         for number, event in enumerate(events, 1):
             if self.gate and number == len(events):
-                await self._wait(agent_id, self.gate)
-                if agent_id in self.cancelled:
+                await self._wait(run_id, self.gate)
+                if run_id not in self.open_runs:
                     return
             if isinstance(event, Exception):
+                del self.open_runs[run_id]
                 raise event
             yield event
+        # Not in a `finally`: a run continues when nobody reads it any more.
+        self.open_runs.pop(run_id, None)
 
-    async def _wait(self, agent_id: AgentId, gate: asyncio.Event) -> None:
-        while not gate.is_set() and agent_id not in self.cancelled:  # noqa: ASYNC110
+    async def _wait(self, run_id: str, gate: asyncio.Event) -> None:
+        while not gate.is_set() and run_id in self.open_runs:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
     async def resume(self, agent_id: AgentId, run_id: str) -> AsyncGenerator[RunEvent, None]:
         raise Unavailable("This runtime keeps no runs.")
         yield  # pragma: no cover
 
-    async def cancel(self, agent_id: AgentId) -> None:
+    async def cancel(self, agent_id: AgentId, run_id: str | None = None) -> None:
+        await self.check()
         self.cancelled.append(agent_id)
+        for open_id, agent in list(self.open_runs.items()):
+            if agent == agent_id and run_id in (None, open_id):
+                del self.open_runs[open_id]
 
     async def delete_agent(self, agent_id: AgentId) -> None:
         await self.check()
@@ -80,7 +99,7 @@ class FakeRuntime:
 
     async def check(self) -> None:
         if self.is_down:
-            raise Unavailable("Your agent is not answering. Try again.", code="agent_unavailable")
+            raise agent_unavailable()
 
 
 @dataclass
@@ -99,7 +118,7 @@ class FakeMemory:
 
     async def write_block(self, agent_id: AgentId, label: str, value: str) -> MemoryBlock:
         if label not in ("persona", "human"):
-            raise NotFound("There is no such memory block.")
+            raise no_block()
         self.values[agent_id, label] = value
         return self._block(agent_id, label)
 
@@ -130,7 +149,7 @@ class FakeMemory:
 
 @dataclass
 class FakeGateway:
-    """A billing gateway with two priced models; `booked` is what its spend logs say."""
+    """A billing gateway with two priced models; `booked` has its spend logs."""
 
     versions: dict[AccountId, int] = field(default_factory=dict)
     blocked: set[AccountId] = field(default_factory=set)
@@ -172,7 +191,7 @@ class FakeGateway:
 
     async def check(self) -> None:
         if self.is_down:
-            raise Unavailable("Billing does not answer.", code="billing_unavailable")
+            raise billing_unavailable()
 
 
 @dataclass

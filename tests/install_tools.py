@@ -1,7 +1,7 @@
-"""Installs what tests need beside Python: a browser, and where Debian can give them, servers.
+"""Installs what tests need besides Python: a browser, and servers where Debian has them.
 
-Where there is no apt-get or no right to use it, Playwright's own browser serves, and tests that
-need such a server skip.
+Without apt-get, or without the right to use it, Playwright's own browser is used, and tests that
+need such a server are skipped.
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 
 _BROWSER_PACKAGES = ("chromium", "fonts-dejavu-core", "fonts-noto-color-emoji")
 _SERVER_PACKAGES = {"redis-server": "redis-server", "pgbouncer": "pgbouncer"}
-"""Program to package."""
+"""Packages by program."""
 
 
 def chromium() -> str | None:

@@ -12,11 +12,11 @@ from chat_platform.billing.ledger_rows import (
     Settlement,
     Tokens,
 )
-from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
-from chat_platform.db import transaction
-from chat_platform.ids import AccountId, AgentId, CallId, TurnId, new_id
+from chat_platform.database.engine import transaction
 from chat_platform.models import Account, Agent, ModelCall, Turn
+from chat_platform.values.clock import now_ms
+from chat_platform.values.ids import AccountId, AgentId, CallId, TurnId, new_id
 
 CENT = 10_000_000
 TERMS = BudgetTerms(limit_nano_usd=100 * CENT, period="30d", background_percent=20)
@@ -32,12 +32,12 @@ class Payer:
 
 async def new_payer(ctx: AppContext, name: str) -> Payer:
     account = Account(email=f"{name}@example.com", auth_provider="embedded", auth_subject=name)
-    agent = Agent(account_id=account.id, agent_id=f"agent-{name}")
+    agent = Agent(account_id=account.id, agent_id=AgentId(f"agent-{name}"))
     async with transaction(ctx.engine) as session:
         session.add(account)
         await session.flush()
         session.add(agent)
-    return Payer(AccountId(account.id), AgentId(agent.agent_id))
+    return Payer(account.id, agent.agent_id)
 
 
 async def start_turn(ctx: AppContext, payer: Payer, **columns: Any) -> TurnId:
@@ -45,7 +45,7 @@ async def start_turn(ctx: AppContext, payer: Payer, **columns: Any) -> TurnId:
     turn.sqlmodel_update(columns)
     async with transaction(ctx.engine) as session:
         session.add(turn)
-    return TurnId(turn.id)
+    return turn.id
 
 
 def intent(ctx: AppContext, payer: Payer, **changes: Any) -> Intent:
@@ -87,6 +87,13 @@ async def refused(ctx: AppContext, entry: Intent) -> Refused:
     outcome = await ledger.open_call(ctx, entry)
     assert isinstance(outcome, Refused), outcome
     return outcome
+
+
+async def left_to_die(ctx: AppContext, entry: Intent) -> None:
+    """Open the call as a process that dies and does not renew its lease."""
+    await opened(ctx, entry)
+    async with transaction(ctx.engine) as session:
+        (await session.get_one(ModelCall, entry.call_id)).lease_until_ms = 1
 
 
 async def call_row(ctx: AppContext, call_id: CallId) -> ModelCall:

@@ -1,13 +1,13 @@
 """Waits for programs that tests start."""
 
 import socket
-import time
+
+from tests.waiting import wait_for
 
 
 def wait_until_listening(port: int, *, name: str) -> None:
-    for _ in range(100):
+    def is_listening() -> bool:
         with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"{name} did not start")
+            return client.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_for(is_listening, seconds=5, otherwise=lambda: f"{name} did not start")

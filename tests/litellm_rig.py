@@ -1,4 +1,4 @@
-"""The real LiteLLM with its database, started once per run from the rig beside the project."""
+"""The real LiteLLM with its database, started once per run from the rig next to the project."""
 
 import os
 import shutil
@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from chat_platform.launcher.ports import free_port
+from chat_platform.launcher.free_ports import free_port
 from chat_platform.settings import Settings
 
 UP = Path(__file__).resolve().parents[2] / "shared" / "rigs" / "litellm" / "up.sh"
 POSTGRES = Path(os.environ.get("PGBIN", "/usr/lib/postgresql/15/bin"))
 MASTER_KEY = "sk-master-of-the-rig-0123456789"
 
-# The models of the settings' defaults, at a fake upstream of the test's own.
+# The models of the settings' defaults, at the test's own fake upstream.
 CONFIG = """
 model_list:
   - model_name: demo-chat
@@ -75,20 +75,37 @@ def litellm_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLlmRig
         # Last: the `node` of our own environment is a wrapper, whose child would outlive it.
         "PATH": f"{os.environ['PATH']}:{Path('.venv/bin').resolve()}",
     }
-    home.mkdir(exist_ok=True)
-    # The lock is held until the rig is down again: it has one home on a machine.
+    _make_open(home)
+    # The lock is held until the rig is down: it has only one home per machine.
     with (home / "lock").open("w") as lock:
         subprocess.run(["flock", str(lock.fileno())], pass_fds=[lock.fileno()], check=True)
         # What a killed run left behind listens on other ports.
-        subprocess.run([UP, "down"], env=environment, capture_output=True, check=False)
-        ports = [str(proxy), str(postgres), str(unused)]
-        started = subprocess.run(
-            [UP, *ports], env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
+        _run("down", environment=environment)
+        started = _run(str(proxy), str(postgres), str(unused), environment=environment)
         try:
             if started.returncode:
-                pytest.fail(f"the LiteLLM rig does not start: {started.stdout[-500:]}")
+                pytest.fail(f"the LiteLLM rig does not start: {started.stdout[-1500:]}")
             database = f"postgresql://litellm@127.0.0.1:{postgres}/litellm"
             yield LiteLlmRig(f"http://127.0.0.1:{proxy}", upstream, database)
         finally:
-            subprocess.run([UP, "down"], env=environment, capture_output=True, check=False)
+            _run("down", environment=environment)
+
+
+def _make_open(home: Path) -> None:
+    """If we are root, let Postgres's user reach its data, whatever our umask is or was."""
+    for folder in (home, home / "litellm"):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+
+
+def _run(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [UP, *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+        umask=0o022,
+    )

@@ -2,9 +2,9 @@
 
 from sqlalchemy import Connection, insert
 
-from chat_platform.history.conversations import ensure_default
-from chat_platform.ids import AccountId, new_id
+from chat_platform.conversations.conversations import ensure_default
 from chat_platform.models import Message, Turn
+from chat_platform.values.ids import AccountId, TurnId, new_id
 
 NOON_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
@@ -21,7 +21,7 @@ The rest stays as it is, however long the conversation has become by now.
 def fill_history(
     connection: Connection, account_id: AccountId, *, messages: int, a_day: int = 20
 ) -> list[str]:
-    """Add that many messages, questions and answers by turns; return their ids, oldest first.
+    """Add this many messages, alternating questions and answers; return their ids, oldest first.
 
     Their texts begin with "Question N" and "Answer N", N from 1.
     """
@@ -29,7 +29,7 @@ def fill_history(
     shared = {"account_id": account_id, "conversation_id": conversation_id}
     turn_rows, message_rows = [], []
     for number in range(1, messages // 2 + 1):
-        turn_id = new_id()
+        turn_id = TurnId(new_id())
         days_ago = (messages - 2 * number) // a_day
         at_ms = NOON_MS - days_ago * DAY_MS + (number % (a_day // 2)) * 60_000
         turn_rows.append(_turn(turn_id, at_ms, **shared))
@@ -41,7 +41,7 @@ def fill_history(
     return [row["id"] for row in message_rows]
 
 
-def _turn(turn_id: str, at_ms: int, **shared: str) -> dict[str, object]:
+def _turn(turn_id: TurnId, at_ms: int, **shared: str) -> dict[str, object]:
     turn = Turn(
         id=turn_id,
         status="finished",
@@ -55,7 +55,9 @@ def _turn(turn_id: str, at_ms: int, **shared: str) -> dict[str, object]:
     return turn.model_dump()
 
 
-def _message(turn_id: str, role: str, content: str, at_ms: int, **shared: str) -> dict[str, object]:
+def _message(
+    turn_id: TurnId, role: str, content: str, at_ms: int, **shared: str
+) -> dict[str, object]:
     message = Message(
         turn_id=turn_id,
         role=role,

@@ -1,8 +1,8 @@
-"""Real peers for contract tests: Letta, LiteLLM and the demo model, started once a run.
+"""The whole platform, started once per run: for end-to-end tests, and its peers for contract tests.
 
-Ask for the session fixture `embedded_peers` and mark the test `chain`. Starting takes about half a
-minute; environments are shared with the clone's own .data. To keep peers between runs, start them
-yourself and name their DATA_DIR:
+Use the session fixtures `platform` and `embedded_peers` (Letta, LiteLLM, the demo model), and mark
+the test `chain`. Starting takes most of a minute; environments are shared with the clone's own
+.data. To keep peers between runs of contract tests, start them yourself and set their DATA_DIR:
 
     DEMO_FAULTS=1 DATA_DIR=/tmp/peers .venv/bin/chat-platform up --peers-only
     PEERS_DATA_DIR=/tmp/peers .venv/bin/pytest -m chain tests/contract
@@ -11,25 +11,20 @@ yourself and name their DATA_DIR:
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from chat_platform.billing_keys import derive_key, derive_subkey
-from chat_platform.ids import AccountId
+from chat_platform.billing.keys import derive_key, derive_subkey
 from chat_platform.launcher.letta.peer import DATABASE
+from chat_platform.launcher.places import Places
 from chat_platform.launcher.postgres import ROLE
-from tests.environment import clean_environment
+from chat_platform.values.ids import AccountId
+from tests.e2e.platform import Platform
 
-_START_SECONDS = 280
 _ENVIRONMENTS = Path(__file__).parent.parent / ".data" / "env"
 
 
@@ -53,47 +48,29 @@ class Peers:
 
 
 @pytest.fixture(scope="session")
-def embedded_peers() -> Iterator[Peers]:
-    running = os.environ.get("PEERS_DATA_DIR")
-    if running:
-        yield _read(Path(running))
-        return
-    folder = Path(tempfile.mkdtemp(prefix="chat-platform-peers-"))
+def platform() -> Iterator[Platform]:
+    folder = Path(tempfile.mkdtemp(prefix="chat-platform-e2e-"))
+    # If we are root, Postgres's user must be able to enter it.
     folder.chmod(0o711)
-    with _started(folder):
-        yield _read(folder)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _started(folder: Path) -> Iterator[None]:
-    shared = os.environ.get("CHAT_PLATFORM_ENV_DIR", str(_ENVIRONMENTS))
-    log = folder / "launcher.log"
-    with log.open("w") as out:
-        launcher = subprocess.Popen(
-            [str(Path(sys.executable).parent / "chat-platform"), "up", "--peers-only"],
-            # Not the clone's folder: a .env there is somebody's own.
-            cwd=folder,
-            env=clean_environment(
-                DATA_DIR=str(folder), CHAT_PLATFORM_ENV_DIR=shared, DEMO_FAULTS="1"
-            ),
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
+    running = Platform(folder / "data")
+    # A cap that is never reached: it makes every test count what all people spend together.
+    running.start(PLATFORM_BUDGET="1000")
     try:
-        _wait_until_ready(folder, launcher, log)
-        yield
+        yield running
     finally:
-        launcher.send_signal(signal.SIGTERM)
-        launcher.wait(60)
+        running.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_until_ready(folder: Path, launcher: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while _status(folder).get("state") != "ready":
-        if launcher.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(f"the peers did not start:\n{log.read_text()}")
-        time.sleep(0.2)
+@pytest.fixture(scope="session")
+def embedded_peers(request: pytest.FixtureRequest) -> Peers:
+    running = os.environ.get("PEERS_DATA_DIR")
+    return _read(Path(running) if running else request.getfixturevalue("platform").data_dir)
+
+
+def shared_environments() -> Path:
+    """Return the folder with the peers' Python environments."""
+    return Path(os.environ.get("CHAT_PLATFORM_ENV_DIR", _ENVIRONMENTS))
 
 
 def _status(folder: Path) -> dict:
@@ -103,9 +80,18 @@ def _status(folder: Path) -> dict:
         return {}
 
 
-def _read(folder: Path) -> Peers:
+def places_of_peers(peers: Peers) -> Places:
+    return Places(peers.data_dir, shared_environments())
+
+
+def secrets_of(folder: Path) -> dict[str, str]:
+    """Return every secret that the launcher generated, by its setting's name."""
     lines = (folder / "secrets.env").read_text().splitlines()
-    secrets = dict(line.split("=", 1) for line in lines)
+    return dict(line.split("=", 1) for line in lines)
+
+
+def _read(folder: Path) -> Peers:
+    secrets = secrets_of(folder)
     peers = _status(folder)["peers"]
     return Peers(
         letta_url=peers["letta"]["url"],

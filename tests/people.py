@@ -7,20 +7,21 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from chat_platform import sign_in, sign_ins
-from chat_platform.accounts import get_account
+from chat_platform.accounts import sign_in, sign_in_rows
+from chat_platform.accounts.profiles import get_account
+from chat_platform.accounts.sign_in_rows import Visit
 from chat_platform.context import AppContext
-from chat_platform.db import transaction
-from chat_platform.ids import AccountId
+from chat_platform.database.engine import transaction
 from chat_platform.models import Account
-from chat_platform.sign_ins import Visit
+from chat_platform.values.cookies import PLAIN_SIGN_IN_COOKIE
+from chat_platform.values.ids import AccountId
 
 PASSWORD = "correct horse battery"
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account, signed in once by REST and once in a browser."""
+    """A person with an account, signed in once over REST and once in a browser."""
 
     account: Account
     access_token: str
@@ -30,7 +31,7 @@ class Person:
 
     @property
     def id(self) -> AccountId:
-        return AccountId(self.account.id)
+        return self.account.id
 
     @property
     def headers(self) -> dict[str, str]:
@@ -48,7 +49,7 @@ async def new_person(ctx: AppContext, name: str, *, role: str = "person") -> Per
         ctx, email=email, password=PASSWORD, name=name, visit=Visit("api", "tests", "192.0.2.1")
     )
     assert by_rest is not None
-    by_browser = await sign_ins.open_sign_in(
+    by_browser = await sign_in_rows.open_sign_in(
         ctx, by_rest.account, Visit("browser", "tests", "192.0.2.1")
     )
     async with transaction(ctx.engine) as session:
@@ -59,7 +60,7 @@ async def new_person(ctx: AppContext, name: str, *, role: str = "person") -> Per
         account=await get_account(ctx, by_rest.account.id),
         access_token=sign_in.access_token(ctx, by_rest),
         refresh_token=by_rest.secret,
-        cookie=f"{sign_in.COOKIE}={by_browser.secret}",
+        cookie=f"{PLAIN_SIGN_IN_COOKIE}={by_browser.secret}",
     )
 
 

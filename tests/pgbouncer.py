@@ -1,4 +1,4 @@
-"""PgBouncer, as Supabase puts its pooler before Postgres: Debian's, where it is installed."""
+"""PgBouncer in front of Postgres, like Supabase's pooler: Debian's package, if installed."""
 
 import os
 import shutil
@@ -13,12 +13,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from chat_platform.launcher.ports import free_port
+from chat_platform.launcher.free_ports import free_port
 from chat_platform.launcher.postgres import Postgres
 from tests.listening import wait_until_listening
 
 Mode = Literal["transaction", "session"]
-# Few server connections, so that clients really share them.
+# Few server connections, so that clients have to share them.
 SERVER_CONNECTIONS = 4
 _CONFIG = """
 [databases]
@@ -44,7 +44,7 @@ class PgBouncer:
     users: Path
 
     def before(self, url: str) -> str:
-        """Return the same database's address through the pooler."""
+        """Return the database's address through the pooler."""
         parts = urlsplit(url)
         who, _, host = parts.netloc.rpartition("@")
         return urlunsplit(parts._replace(netloc=f"{who}@{host.rpartition(':')[0]}:{self.port}"))
@@ -52,7 +52,7 @@ class PgBouncer:
 
 @contextmanager
 def pooling(server: Postgres, mode: Mode, **more_users: str) -> Iterator[PgBouncer]:
-    """Run a pooler before the server; `more_users` are roles with their passwords."""
+    """Run a pooler in front of the server; `more_users` are roles with their passwords."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("pgbouncer is not installed (Debian: apt-get install pgbouncer)")

@@ -1,4 +1,4 @@
-"""A Postgres of the test run's own, and a fresh database in it for every test that asks."""
+"""The test run's own Postgres, with a fresh database for every test that needs one."""
 
 import asyncio
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from chat_platform.db import migrate
+from chat_platform.database.engine import migrate
 from chat_platform.launcher.postgres import Postgres, throwaway_postgres
 
 _TEMPLATE = "migrated"
@@ -30,7 +30,7 @@ def postgres_server() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres_server: Postgres) -> Postgres:
-    """The server with one migrated database, which every test's own is copied from."""
+    """The server with one migrated database, from which every test's own is copied."""
     _execute(postgres_server, f"create database {_TEMPLATE}")
     asyncio.run(migrate(postgres_server.url(_TEMPLATE)))
     return postgres_server

@@ -1,4 +1,4 @@
-"""A Redis of the tests' own, where Debian's `redis-server` is installed."""
+"""The tests' own Redis, if Debian's `redis-server` is installed."""
 
 import shutil
 import signal
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from chat_platform.launcher.ports import free_port
+from chat_platform.launcher.free_ports import free_port
 from tests.listening import wait_until_listening
 
 
@@ -51,7 +51,7 @@ def redis_url() -> Iterator[str]:
 
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
-    """A server of this test alone, to be broken."""
+    """A server for this test only, which may break it."""
     server = _made()
     yield server
     server.stop()

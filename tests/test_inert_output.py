@@ -1,4 +1,4 @@
-"""What a model or a person writes is shown, and never does anything."""
+"""What a model or a person writes is shown, and never has an effect."""
 
 import pytest
 

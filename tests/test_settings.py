@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from chat_platform.adapters.letta.config import AgentPlan
 from chat_platform.settings import (
     NEEDED_IN_PRODUCTION,
     Settings,
     SettingsError,
     load_settings,
 )
+from chat_platform.values.ids import AgentId
 from tests.environment import clean_environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,9 +26,10 @@ PRODUCTION = {
     "DATABASE_URL": "postgresql://u:p@db/x",
     "LETTA_BASE_URL": "http://letta",
     "LITELLM_BASE_URL": "http://litellm",
-    "LITELLM_MASTER_KEY": "sk-master",
+    "LITELLM_MASTER_KEY": "sk-Zr8kQm2vXw5tLp9nBq",
     "BACKEND_BASE_URL": "http://server",
-    "LETTA_GLOBAL_API_KEY": "sk-global",
+    "LETTA_GLOBAL_API_KEY": "sk-Hd4jYb7cRf1sWk6gVx",
+    "LETTA_API_TOKEN": "sk-Tn3xCv8mQz5pJw2dFs",
 }
 
 
@@ -59,7 +63,25 @@ def test_a_set_secret_wins_over_a_made_one(environment: pytest.MonkeyPatch):
     assert load_settings().secret_key.get_secret_value().startswith("mine-")
 
 
-IS_PLACEHOLDER = "SECRET_KEY is a placeholder: make a random one, with `openssl rand -base64 48`"
+IS_PLACEHOLDER = "SECRET_KEY is a placeholder: generate a random one with `openssl rand -base64 48`"
+NO_ORIGIN = "is not an origin; write each as https://chat.example.com"
+NOT_JUST_PROXIES = "covers more than your proxies: anyone in it could claim any address"
+GIVEN_BY_OTHERS = {
+    "gemini_api_key",
+    "supabase_anon_key",
+    "supabase_service_key",
+    "supabase_jwt_secret",
+}
+ADDRESSES = {"database_url", "redis_url", "smtp_url"}
+OF_EMBEDDED_PEERS = {"letta_encryption_key", "letta_database_password"}
+ONLY_READS_WHAT_IS_OLD = {"secret_key_previous"}
+OURS = sorted(
+    name.upper()
+    for name, field in Settings.model_fields.items()
+    if field.annotation is SecretStr
+    and name not in GIVEN_BY_OTHERS | ADDRESSES | OF_EMBEDDED_PEERS | ONLY_READS_WHAT_IS_OLD
+)
+"""Every secret that grants access and that the operator chooses."""
 SUPABASE = {
     "SUPABASE_URL": "http://supabase",
     "SUPABASE_ANON_KEY": "sb_publishable_1",
@@ -95,9 +117,41 @@ SUPABASE = {
         ({"PORT": "eighty"}, "PORT: Input should be a valid integer"),
         ({"USER_DEFAULT_BUDGET": "lots"}, "USER_DEFAULT_BUDGET"),
         ({"USER_DEFAULT_BUDGET": "-1"}, "USER_DEFAULT_BUDGET: must not be negative"),
+        ({"PLATFORM_BUDGET": "lots"}, "PLATFORM_BUDGET: not an amount of money"),
+        ({"PLATFORM_DAILY_BUDGET": "-0.01"}, "PLATFORM_DAILY_BUDGET: must not be negative"),
         ({"USER_BUDGET_DURATION": "forever"}, "USER_BUDGET_DURATION: must look like 30d"),
         ({"TRUSTED_PROXIES": "everyone"}, "TRUSTED_PROXIES"),
         ({"PROXY_ALLOWED_NETWORKS": "10.0.0.0/99"}, "PROXY_ALLOWED_NETWORKS"),
+        ({"PROXY_PORT": "-1"}, "PROXY_PORT: Input should be greater than or equal to 0"),
+        (
+            {"PROXY_PORT": "8000", "LETTA_BASE_URL": "http://127.0.0.1:8283"},
+            "PROXY_PORT must differ from PORT",
+        ),
+        *(
+            (
+                {"PROXY_PORT": "8001", "LETTA_BASE_URL": elsewhere},
+                "PROXY_PORT is for an agent server on this machine: LETTA_BASE_URL is another one",
+            )
+            for elsewhere in ("http://letta", "https://10.0.0.7:8283")
+        ),
+        *(({name: "x"}, f"{name} must have at least") for name in OURS),
+        *(({name: "sk-1234"}, f"{name} must have at least") for name in OURS),
+        *(
+            ({name: "changeme" * 4}, f"{name} is a placeholder: generate a random one")
+            for name in OURS
+        ),
+        *(
+            ({"ALLOWED_ORIGINS": origin}, f"ALLOWED_ORIGINS: {origin} {NO_ORIGIN}")
+            for origin in (
+                *("*", "null", "chat.example.com", "https://*.example.com", "ftp://example.com"),
+                *("https://example.com/chat", "https://u:p@example.com", "https://x:y"),
+                "https://example.com?a",
+            )
+        ),
+        *(
+            ({"TRUSTED_PROXIES": network}, f"TRUSTED_PROXIES: {network} {NOT_JUST_PROXIES}")
+            for network in ("0.0.0.0/0", "::/0", "128.0.0.0/1", "2000::/3")
+        ),
     ],
 )
 def test_production_refuses_unsafe_settings(
@@ -165,12 +219,49 @@ def test_a_refused_start_ends_the_server_with_its_lines(server: tuple[str, ...],
     assert "Traceback" not in told
 
 
+@pytest.mark.parametrize(
+    "safe",
+    [
+        {"ALLOWED_ORIGINS": "https://chat.example.com, http://localhost:3000/ https://[::1]:8000"},
+        {"TRUSTED_PROXIES": "10.0.0.0/8 fd00::/8 203.0.113.9"},
+        {"METRICS_TOKEN": "q7Lw2Zt9Xk4Vb6Np1Rs8"},
+        *(
+            {"PROXY_PORT": "8001", "LETTA_BASE_URL": f"http://{here}:8283"}
+            for here in ("127.0.0.1", "[::1]", "localhost")
+        ),
+    ],
+)
+def test_production_starts_on_safe_choices(environment: pytest.MonkeyPatch, safe: dict[str, str]):
+    for name, value in (PRODUCTION | safe).items():
+        environment.setenv(name, value)
+
+    assert load_settings().is_production
+
+
 def test_production_starts_on_whole_settings(environment: pytest.MonkeyPatch):
     for name, value in PRODUCTION.items():
         environment.setenv(name, value)
 
     assert load_settings().is_production
     assert not Path(".data").exists()
+
+
+def test_agents_call_models_through_the_proxys_own_port_where_there_is_one(
+    environment: pytest.MonkeyPatch,
+):
+    agent_id = AgentId("agent-1")
+    before = AgentPlan.of(load_settings()).llm_config(agent_id)
+    environment.setenv("PROXY_PORT", "8001")
+    settings = load_settings()
+
+    plan = AgentPlan.of(settings)
+
+    path = "/api/v1/llm-proxy/agent-1"
+    assert before.get("model_endpoint") == f"http://127.0.0.1:8000{path}"
+    assert plan.llm_config(agent_id).get("model_endpoint") == f"http://127.0.0.1:8001{path}"
+    embedding = plan.embedding_config(agent_id)
+    assert embedding.get("embedding_endpoint") == f"http://127.0.0.1:8001{path}"
+    assert settings.public_url == "http://127.0.0.1:8000"
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 from sqlalchemy import insert
 
-from chat_platform.clock import now_ms
+from chat_platform.agents.lock import LEASE_SECONDS
 from chat_platform.context import AppContext
-from chat_platform.history.conversations import ensure_default
-from chat_platform.ids import AccountId, ConversationId, TurnId
+from chat_platform.conversations.conversations import ensure_default
 from chat_platform.models import Message, Turn
-from chat_platform.turn_lock import LEASE_SECONDS
+from chat_platform.values.clock import now_ms
+from chat_platform.values.ids import AccountId, ConversationId
 
 
 async def add_turn(
     ctx: AppContext, account_id: AccountId, *, owner: str | None = None, **fields: object
 ) -> Turn:
-    """Store a turn; running, this process's, and with a live lease unless told otherwise."""
+    """Store a turn; by default running, owned by this process, and with a live lease."""
     conversation_id = await conversation_of(ctx, account_id)
     turn = Turn(
         account_id=account_id,
@@ -36,13 +36,14 @@ async def conversation_of(ctx: AppContext, account_id: AccountId) -> Conversatio
 async def add_messages(
     ctx: AppContext, account_id: AccountId, contents: Sequence[str]
 ) -> list[Message]:
-    """Store a history of finished turns' messages, by the person and the agent in turns."""
+    """Store messages of finished turns, alternating between the person and the agent."""
     turn = await add_turn(ctx, account_id, status="finished")
+    assert turn.conversation_id
     messages = [
         Message(
             account_id=account_id,
-            conversation_id=turn.conversation_id or "",
-            turn_id=TurnId(turn.id),
+            conversation_id=turn.conversation_id,
+            turn_id=turn.id,
             role="assistant" if number % 2 else "user",
             content=content,
         )

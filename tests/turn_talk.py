@@ -1,18 +1,18 @@
-"""What tests do with turns: talk, wait for the end, and look at what is left."""
+"""What tests do with turns: send, wait for the end, and check what is stored."""
 
 import asyncio
 
 from chat_platform.context import AppContext
-from chat_platform.ids import TurnId
 from chat_platform.models import Message, Turn
-from chat_platform.turn_events import TurnEvent
-from chat_platform.turns import turns
+from chat_platform.turns import control
+from chat_platform.turns.events import TurnEvent
+from chat_platform.values.ids import TurnId
 from tests.people import Person
 
 
 async def talk(ctx: AppContext, person: Person, text: str = "Hello") -> list[TurnEvent]:
     """Send a message and return all events of its turn."""
-    turn_id = await turns.start_turn(ctx, person.account, text=text)
+    turn_id = await control.start_turn(ctx, person.account, text=text)
     return await events_of(ctx, person, turn_id)
 
 
@@ -20,7 +20,7 @@ async def events_of(
     ctx: AppContext, person: Person, turn_id: TurnId, *, after: int = 0
 ) -> list[TurnEvent]:
     """Follow the turn to its end."""
-    follow = turns.follow(ctx, person.id, turn_id, after=after)
+    follow = control.follow(ctx, person.id, turn_id, after=after)
     async with asyncio.timeout(20):
         return [event async for event in follow]
 
@@ -28,10 +28,10 @@ async def events_of(
 async def until(
     ctx: AppContext, person: Person, turn_id: TurnId, event_type: str
 ) -> list[TurnEvent]:
-    """Follow the turn until the first event of the type has come."""
+    """Follow the turn until the first event of this type has arrived."""
     seen: list[TurnEvent] = []
     async with asyncio.timeout(20):
-        async for event in turns.follow(ctx, person.id, turn_id):
+        async for event in control.follow(ctx, person.id, turn_id):
             seen.append(event)
             if event.type == event_type:
                 return seen
@@ -39,8 +39,8 @@ async def until(
 
 
 async def turn_row(ctx: AppContext, person: Person, turn_id: TurnId) -> Turn:
-    return (await turns.turn_view(ctx, person.id, turn_id)).turn
+    return (await control.turn_view(ctx, person.id, turn_id)).turn
 
 
 async def messages_of(ctx: AppContext, person: Person, turn_id: TurnId) -> list[Message]:
-    return list((await turns.turn_view(ctx, person.id, turn_id)).messages)
+    return list((await control.turn_view(ctx, person.id, turn_id)).messages)

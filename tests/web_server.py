@@ -15,15 +15,15 @@ from pathlib import Path
 from sqlmodel import col, select
 
 import chat_platform.app as server
+from chat_platform.adapters.identity.local import LocalIdentity
 from chat_platform.billing import budgets
 from chat_platform.context import AppContext, app_context
-from chat_platform.db import reading, transaction
+from chat_platform.database.engine import reading, transaction
 from chat_platform.errors import UpstreamFailed
-from chat_platform.identity.local import LocalIdentity
-from chat_platform.ids import AccountId, AgentId
 from chat_platform.models import Agent, ModelCall
 from chat_platform.ports import RunEvent, RunStarted, StepChanged, TextPiece
-from chat_platform.turns import turns
+from chat_platform.turns import control
+from chat_platform.values.ids import AccountId, AgentId
 from tests.fakes import FakeGateway, FakeMemory, FakeRuntime
 
 PACE_SECONDS = float(os.environ.get("FAKE_PACE_SECONDS", "0.01"))
@@ -92,7 +92,7 @@ CALLS = (
 
 
 def script_for(text: str) -> list[RunEvent | Exception]:
-    """What the agent does about a message.
+    """What the agent does with a message.
 
     `fail`, `hostile`, `long <words>` in paragraphs, `code <words>` in one block, else a short
     answer after a step that edits the memory.
@@ -126,7 +126,7 @@ def _pieces(text: str) -> list[RunEvent | Exception]:
 
 @dataclass
 class PacedRuntime(FakeRuntime):
-    """Answers at a reading pace, until it is stopped, and books two model calls an answer."""
+    """Answers at a reading pace, until it is stopped, and books two model calls per answer."""
 
     async def run(
         self, agent_id: AgentId, text: str, *, note: str = ""
@@ -145,7 +145,7 @@ class PacedRuntime(FakeRuntime):
 
 @dataclass(frozen=True)
 class MailInFolder:
-    """Keeps the last mail to each address in a file that bears the address."""
+    """Keeps the last mail to each address in a file named after it."""
 
     folder: Path
 
@@ -155,11 +155,11 @@ class MailInFolder:
 
 
 async def book_calls(ctx: AppContext, agent_id: AgentId) -> None:
-    """Put the calls of a short answer into the ledger, as the proxy would."""
+    """Add the calls of a short answer to the ledger, as the proxy would."""
     async with reading(ctx.engine) as session:
         query = select(Agent).where(col(Agent.agent_id) == agent_id)
         account_id = AccountId((await session.exec(query)).one().account_id)
-    turn_id = await turns.running_turn(ctx, account_id)
+    turn_id = await control.running_turn(ctx, account_id)
     await budgets.set_limit(ctx, account_id)
     shared = {
         "account_id": account_id,

@@ -1,27 +1,47 @@
-"""The administrators' API; to everybody else these doors do not exist (404)."""
+"""The administrators' API; for everyone else these endpoints do not exist (404)."""
 
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, WithJsonSchema
 
-from chat_platform import admin, audit
-from chat_platform.accounts import get_account
+from chat_platform.accounts import admin, audit
+from chat_platform.accounts.limits import counts_as
+from chat_platform.accounts.profiles import get_account
 from chat_platform.api.deps import AdminCaller, Ctx
 from chat_platform.api.fields import Line, RowId
 from chat_platform.api.openapi import problems
 from chat_platform.api.usage import Asked, Budget, Usage, budget_view, usage_view
 from chat_platform.billing import usage
 from chat_platform.billing.budgets import BudgetView, budget_of
-from chat_platform.clock import to_rfc3339
-from chat_platform.ids import AccountId
+from chat_platform.billing.platform_budget import CapView, platform_budget
 from chat_platform.models import Account, AuditEntry
-from chat_platform.money import to_nano_usd
+from chat_platform.process.rate_limits import SEARCHES_OF_ACCOUNT
+from chat_platform.values.clock import to_rfc3339
+from chat_platform.values.ids import AccountId
+from chat_platform.values.money import to_nano_usd, to_usd_text
 
 router = APIRouter(prefix="/admin", tags=["administrators"])
 
-Money = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=9)]
+Money = Annotated[
+    Decimal,
+    Field(ge=0, le=1_000_000, decimal_places=9),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": 1_000_000},
+                {"type": "string", "pattern": r"^([0-9]{1,6}(\.[0-9]{1,9})?|1000000)$"},
+            ]
+        },
+        mode="validation",
+    ),
+]
+Period = Annotated[
+    str,
+    StringConstraints(max_length=10),
+    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,3}(d|h|mo)$"}),
+]
 Limit = Annotated[int, Query(ge=1, le=200)]
 
 
@@ -43,11 +63,11 @@ class AccountList(BaseModel):
 
 
 class AccountChange(BaseModel):
-    """What is left out or null stays as it is."""
+    """Fields that are missing or null stay unchanged."""
 
     disabled: bool | None = None
     budget_usd: Money | None = None
-    budget_period: Annotated[str, StringConstraints(max_length=10)] | None = None
+    budget_period: Period | None = None
     """`30d`, `12h` or `1mo`."""
 
 
@@ -66,7 +86,33 @@ class AuditList(BaseModel):
     next_before: str | None
 
 
+class Cap(BaseModel):
+    limit_usd: str
+    spent_usd: str
+    reserved_usd: str
+    """The most that calls still running may cost."""
+    remaining_usd: str
+    resets_at: str | None
+    """Null if it never resets."""
+
+
+class PlatformBudget(BaseModel):
+    """What all accounts together may spend; null if there is no limit."""
+
+    total: Cap | None
+    day: Cap | None
+    """Today's, in UTC."""
+
+
+@router.get("/platform-budget")
+async def read_platform_budget(ctx: Ctx, caller: AdminCaller) -> PlatformBudget:
+    """The budgets of the whole platform (`PLATFORM_BUDGET`, `PLATFORM_DAILY_BUDGET`)."""
+    budget = await platform_budget(ctx)
+    return PlatformBudget(total=_cap(budget.total), day=_cap(budget.day))
+
+
 @router.get("/accounts")
+@counts_as(SEARCHES_OF_ACCOUNT)
 async def list_accounts(
     ctx: Ctx, caller: AdminCaller, q: Line = "", limit: Limit = 50, before: RowId | None = None
 ) -> AccountList:
@@ -74,8 +120,7 @@ async def list_accounts(
     page = await admin.list_accounts(ctx, words=q, limit=limit, before=before)
     return AccountList(
         accounts=[
-            _account_view(account, await budget_of(ctx, AccountId(account.id)))
-            for account in page.accounts
+            _account_view(account, await budget_of(ctx, account.id)) for account in page.accounts
         ],
         has_more=page.next_before is not None,
         next_before=page.next_before,
@@ -100,10 +145,11 @@ async def change_account(
 
 
 @router.get("/accounts/{account_id}/usage")
+@counts_as(SEARCHES_OF_ACCOUNT)
 async def read_usage(
     ctx: Ctx, caller: AdminCaller, account_id: RowId, asked: Annotated[Asked, Query()]
 ) -> Usage:
-    """What this account used: amounts only, never what was said."""
+    """What this account used: amounts only, never content."""
     subject = AccountId(account_id)
     await get_account(ctx, subject)
     start_ms, end_ms = asked.times()
@@ -118,12 +164,24 @@ async def read_audit(
     limit: Limit = 50,
     before: Annotated[int, Query(ge=1, le=2**53)] | None = None,
 ) -> AuditList:
-    """Who did what when, newest first. Never what anybody wrote."""
+    """The audit log, newest first: who did what and when, never what anybody wrote."""
     page = await audit.page(ctx, limit=limit, before=before)
     return AuditList(
         entries=[_audit_view(entry) for entry in page.entries],
         has_more=page.next_before is not None,
         next_before=None if page.next_before is None else str(page.next_before),
+    )
+
+
+def _cap(cap: CapView | None) -> Cap | None:
+    if cap is None:
+        return None
+    return Cap(
+        limit_usd=to_usd_text(cap.limit_nano_usd),
+        spent_usd=to_usd_text(cap.spent_nano_usd),
+        reserved_usd=to_usd_text(cap.reserved_nano_usd),
+        remaining_usd=to_usd_text(cap.remaining_nano_usd),
+        resets_at=None if cap.resets_at_ms is None else to_rfc3339(cap.resets_at_ms),
     )
 
 

@@ -1,16 +1,15 @@
-"""The person's agent: how it is, and starting over with a fresh one."""
+"""The person's agent: its status, and starting over with a new one."""
 
 from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from chat_platform import memory
-from chat_platform.agents import AgentCondition, AgentStatus, agent_status
+from chat_platform.agents import memory
+from chat_platform.agents.agents import AgentCondition, AgentStatus, agent_status
 from chat_platform.api.deps import Ctx, MemoryCaller, Signed
 from chat_platform.api.openapi import problems
-from chat_platform.clock import to_rfc3339
-from chat_platform.ids import AccountId
+from chat_platform.values.clock import to_rfc3339
 
 router = APIRouter(prefix="/agent", tags=["agent"])
 
@@ -25,22 +24,22 @@ class AgentView(BaseModel):
 
 
 class Reset(BaseModel):
-    """`confirm` must say `reset`: nothing brings the memory back."""
+    """`confirm` must be `reset`: this cannot be undone."""
 
     confirm: Literal["reset"]
 
 
 @router.get("/status")
 async def read_status(ctx: Ctx, caller: Signed) -> AgentView:
-    """Whether the agent exists and answers. It is made when it is first needed."""
-    return _view(await agent_status(ctx, AccountId(caller.account.id)))
+    """Whether the agent exists and responds. It is created when first needed."""
+    return _view(await agent_status(ctx, caller.account.id))
 
 
 @router.post("/reset", responses=problems(409))
 async def reset(body: Reset, ctx: Ctx, caller: MemoryCaller) -> AgentView:
-    """Replace the agent by a fresh one that remembers nothing; the chat history stays."""
+    """Replace the agent with a new one that remembers nothing; the chat history stays."""
     await memory.reset_agent(ctx, caller.account)
-    return _view(await agent_status(ctx, AccountId(caller.account.id)))
+    return _view(await agent_status(ctx, caller.account.id))
 
 
 def _view(status: AgentStatus) -> AgentView:

@@ -1,8 +1,9 @@
-"""Puts the REST API together. Its routers live one noun a file beside this one."""
+"""Assembles the REST API. Its routers are beside this module, one file per noun."""
 
 from fastapi import FastAPI
 
 from chat_platform.api import (
+    accounts,
     admin,
     agents,
     auth,
@@ -10,40 +11,47 @@ from chat_platform.api import (
     docs,
     health,
     history,
+    invitations,
     memory,
     metrics,
-    sessions,
+    sign_in_forms,
     usage,
-    users,
 )
 from chat_platform.api.openapi import DESCRIPTION, declare_problems, describe_problems
 from chat_platform.api.problems import add_problem_handlers, refusal
+from chat_platform.api.rate_limit_headers import RateLimitHeaders
+from chat_platform.api.route_table import RouteTable
 from chat_platform.settings import Settings
+from chat_platform.web.body_types import BodyTypes
 from chat_platform.web.doors import AllowedOrigins, ApiHeaders, BodyLimit
+from chat_platform.web.methods import Methods
 
 PREFIX = "/api/v1"
 ROUTERS = (
     health.router,
     auth.router,
-    sessions.router,
-    users.router,
+    sign_in_forms.router,
+    accounts.router,
     usage.router,
     chat.router,
     history.router,
     admin.router,
+    invitations.router,
     agents.router,
     memory.router,
 )
 
 
 def create_api() -> FastAPI:
-    """Return the API; whoever serves it sets `api.state.ctx` first."""
+    """Return the API; `api.state.ctx` must be set before it is served."""
     api = FastAPI(
         title="AI Chat Platform",
         version="1",
         description=DESCRIPTION,
         docs_url=None,  # api/docs.py serves them from here
         redoc_url=None,
+        redirect_slashes=False,  # Methods answers such a path itself
+        strict_content_type=False,  # JSON without a type is JSON; same_site.py guards cookies
         openapi_url=f"{PREFIX}/openapi.json",
     )
     add_problem_handlers(api)
@@ -57,8 +65,12 @@ def create_api() -> FastAPI:
     def settings() -> Settings:
         return api.state.ctx.settings
 
+    api.state.routes = routes = RouteTable(lambda: api.routes)
     # The last one added is asked first.
+    api.add_middleware(BodyTypes, refuse=refusal, body_of=routes.body_of)
+    api.add_middleware(Methods, methods_at=routes.methods_at)
     api.add_middleware(BodyLimit, refuse=refusal)
+    api.add_middleware(RateLimitHeaders)
     api.add_middleware(AllowedOrigins, settings=settings)
     api.add_middleware(ApiHeaders)
     return api

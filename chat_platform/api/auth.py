@@ -7,16 +7,19 @@ from fastapi import APIRouter, BackgroundTasks, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from chat_platform import password_change, sign_in
-from chat_platform.agents import agent_of
+from chat_platform.accounts import passwords, sign_in
+from chat_platform.accounts.limits import counts_as
+from chat_platform.accounts.registration import Papers, policy_now
+from chat_platform.accounts.sign_in_rows import SignedIn, end_sign_in
+from chat_platform.agents.agents import agent_of
 from chat_platform.api.deps import ClientAddress, Ctx, PersonCaller, Signed, visit_of
 from chat_platform.api.fields import Email, Line, NewPassword, PersonName
 from chat_platform.api.openapi import problems
-from chat_platform.clock import to_rfc3339
 from chat_platform.context import AppContext
 from chat_platform.errors import NotFound
 from chat_platform.models import Account
-from chat_platform.sign_ins import SignedIn, end_sign_in
+from chat_platform.settings import RegistrationPolicy
+from chat_platform.values.clock import to_rfc3339
 
 router = APIRouter(prefix="/auth", tags=["authentication"])
 
@@ -29,6 +32,15 @@ class Credentials(BaseModel):
 class Registration(Credentials):
     password: NewPassword
     name: PersonName = ""
+    invitation: Line = ""
+    """The invitation code, where registration needs one."""
+    setup_code: Line = ""
+    """The operator's one-time setup code, which makes the account an administrator."""
+
+
+class RegistrationView(BaseModel):
+    registration: Literal["open", "invitation", "closed"]
+    """What applies to a new visitor now."""
 
 
 class RefreshToken(BaseModel):
@@ -79,17 +91,31 @@ class AcceptedView(BaseModel):
     responses={202: {"model": ConfirmationView}, **problems(403, 409, 429, 503)},
 )
 async def register(ctx: Ctx, body: Registration, request: Request) -> TokenView:
-    """Make an account and sign in; 202 when the address must be confirmed by e-mail first."""
+    """Create an account and sign in; 202 if the address must be confirmed by email first."""
     signed_in = await sign_in.register(
         ctx,
         email=body.email,
         password=body.password,
         name=body.name,
         visit=visit_of(request, "api"),
+        papers=Papers(invitation=body.invitation, setup_code=body.setup_code),
     )
     if signed_in is None:
         return JSONResponse(ConfirmationView().model_dump(), 202)  # pyright: ignore[reportReturnType]
     return await _token_view(ctx, signed_in)
+
+
+@router.get("/registration")
+async def read_registration(ctx: Ctx) -> RegistrationView:
+    """Tell who may register: anyone, only invited people, or nobody."""
+    policy = await policy_now(ctx)
+    names: dict[RegistrationPolicy, Literal["open", "invitation", "closed"]] = {
+        "open": "open",
+        "first": "open",
+        "invite": "invitation",
+        "closed": "closed",
+    }
+    return RegistrationView(registration=names[policy])
 
 
 @router.post("/login", responses=problems(401, 403, 409, 429, 503))
@@ -103,14 +129,14 @@ async def login(ctx: Ctx, body: Credentials, request: Request) -> TokenView:
 
 @router.post("/resend", status_code=202, responses=problems(404, 429, 503))
 async def resend_confirmation(ctx: Ctx, body: AddressBody, address: ClientAddress) -> AcceptedView:
-    """Send the confirmation code again, if the address waits for it."""
+    """Send the confirmation code again, if the address is waiting for one."""
     await sign_in.resend_confirmation(ctx, body.email, address=address)
     return AcceptedView()
 
 
 @router.post("/confirm", responses=problems(401, 403, 404, 409, 429, 503))
 async def confirm(ctx: Ctx, body: Confirmation, request: Request) -> TokenView:
-    """Confirm the address with the code from the mail, and sign in."""
+    """Confirm the address with the code from the email, and sign in."""
     signed_in = await sign_in.confirm(
         ctx, email=body.email, code=body.code, visit=visit_of(request, "api")
     )
@@ -119,15 +145,19 @@ async def confirm(ctx: Ctx, body: Confirmation, request: Request) -> TokenView:
 
 @router.post("/refresh", responses=problems(401, 403))
 async def refresh(ctx: Ctx, body: RefreshToken) -> TokenView:
-    """Swap the refresh token for a new pair; using an old one again ends the sign-in."""
+    """Exchange the refresh token for a new pair; reusing an old one ends the sign-in.
+
+    A token replaced within the last 30 seconds gets the same successor again.
+    """
     return await _token_view(ctx, await sign_in.refresh(ctx, body.refresh_token))
 
 
 @router.post("/logout", status_code=204)
+@counts_as(None)
 async def logout(ctx: Ctx, caller: PersonCaller) -> None:
-    """End this sign-in: its access and refresh tokens are void at once."""
+    """End this sign-in: its access and refresh tokens stop working at once."""
     if caller.sign_in_id:
-        # Two at once: both have their wish.
+        # Two at once: both succeed.
         with contextlib.suppress(NotFound):
             await end_sign_in(ctx, caller.account_id, caller.sign_in_id)
 
@@ -136,16 +166,16 @@ async def logout(ctx: Ctx, caller: PersonCaller) -> None:
 async def send_reset(
     ctx: Ctx, body: AddressBody, address: ClientAddress, later: BackgroundTasks
 ) -> AcceptedView:
-    """Mail a one-time code if the address is known: the answer and its time never tell."""
-    email = await password_change.allow_reset(ctx, body.email, address=address)
-    later.add_task(password_change.send_reset, ctx, email)
+    """Send a one-time code if the address is known; neither response nor timing reveals it."""
+    email = await passwords.allow_reset(ctx, body.email, address=address)
+    later.add_task(passwords.send_reset, ctx, email)
     return AcceptedView()
 
 
 @router.post("/reset/confirm", status_code=204, responses=problems(401, 409, 429, 503))
 async def reset(ctx: Ctx, body: Reset, address: ClientAddress) -> None:
-    """Set a new password with the code; every sign-in and token of the account ends."""
-    await password_change.reset_password(
+    """Set a new password with the code; ends every sign-in and token of the account."""
+    await passwords.reset_password(
         ctx, email=body.email, code=body.code, new=body.password, address=address
     )
 

@@ -1,33 +1,35 @@
-"""Talking to one's agent: send a message, follow its turn, stop it."""
+"""Talking to the agent: send a message, follow its turn, stop it."""
 
-from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 
+from chat_platform.accounts.access_tokens import invalid_token
+from chat_platform.accounts.limits import counts_as
+from chat_platform.accounts.open_readers import Credential
 from chat_platform.api.deps import ChatCaller, Ctx, limit_messages
-from chat_platform.api.event_stream import event_stream, until_draining
-from chat_platform.api.fields import RowId
+from chat_platform.api.event_stream import EVENT_STREAM, event_stream, until_over
+from chat_platform.api.fields import MessageText, RowId
 from chat_platform.api.openapi import problems
-from chat_platform.clock import to_rfc3339
 from chat_platform.context import AppContext
-from chat_platform.errors import Conflict, NotFound
-from chat_platform.history.pages import message_data
-from chat_platform.ids import AccountId, TurnId
+from chat_platform.conversations.history import message_data
+from chat_platform.errors import Conflict
 from chat_platform.models import ModelCall
-from chat_platform.money import to_usd_text
-from chat_platform.turn_events import TurnEvent
-from chat_platform.turns import turns
-from chat_platform.turns.failures import TurnFailure, error_of
+from chat_platform.turns import control
+from chat_platform.turns.events import TurnEvent
+from chat_platform.turns.failures import error_of
+from chat_platform.values.clock import to_rfc3339
+from chat_platform.values.ids import TurnId
+from chat_platform.values.money import to_usd_text
+from chat_platform.web.negotiation import has_preference, header_value, prefers
 
 router = APIRouter(prefix="/chat", tags=["chat"])
 
 
 class NewMessage(BaseModel):
-    content: str
-    """1 to 20,000 characters."""
+    content: MessageText
 
 
 class MessageOut(BaseModel):
@@ -46,7 +48,7 @@ class UsageOut(BaseModel):
     model_calls: int
     cost_usd: str
     pending_calls: int
-    """Calls whose cost is not final yet."""
+    """Number of calls whose cost is not final yet."""
 
 
 class Reply(BaseModel):
@@ -95,6 +97,11 @@ class TurnRef(BaseModel):
     turn_id: str
 
 
+IdempotencyKey = Annotated[
+    str | None,
+    Header(),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": control.MAX_KEY_CHARACTERS}),
+]
 LastEventId = Annotated[str, Header(alias="Last-Event-ID")]
 
 
@@ -102,43 +109,45 @@ LastEventId = Annotated[str, Header(alias="Last-Event-ID")]
     "/message",
     response_model=Reply,
     dependencies=[Depends(limit_messages)],
-    responses={202: {"model": TurnRef}, **problems(402, 404, 409, 502)},
+    responses={202: {"model": TurnRef}, **problems(402, 404, 409, 429, 502)},
 )
+@counts_as(None)
 async def send_message(
     ctx: Ctx,
     caller: ChatCaller,
     new: NewMessage,
     request: Request,
-    idempotency_key: Annotated[str | None, Header()] = None,
-    prefer: Annotated[str, Header()] = "",
-    accept: Annotated[str, Header()] = "",
+    idempotency_key: IdempotencyKey = None,
+    _prefer: Annotated[str, Header(alias="prefer")] = "",
+    _accept: Annotated[str, Header(alias="accept")] = "",
     last_event_id: LastEventId = "",
 ) -> Response | Reply:
     """Send a message to the agent and get its reply: as JSON, as a stream of events, or later."""
-    turn_id = await turns.start_turn(
+    turn_id = await control.start_turn(
         ctx, caller.account, text=new.content, idempotency_key=idempotency_key
     )
-    if "respond-async" in prefer:
-        return _accepted(turn_id, {"Preference-Applied": "respond-async"})
-    if "text/event-stream" in accept:
+    if has_preference(header_value(request.headers, "prefer"), "respond-async"):
+        return _accepted(ctx, turn_id, {"Preference-Applied": "respond-async"})
+    if prefers(header_value(request.headers, "accept"), EVENT_STREAM, to="application/json"):
         after = _number(last_event_id)
-        return event_stream(ctx, turns.follow_started(ctx, turn_id, after=after))
-    return await _reply(ctx, turn_id, turns.follow_started(ctx, turn_id))
+        events = control.follow_started(ctx, turn_id, after=after)
+        return event_stream(ctx, caller.credential, events)
+    return await _reply(ctx, caller.credential, turn_id)
 
 
 @router.get("/turns/{turn_id}")
 async def show_turn(ctx: Ctx, caller: ChatCaller, turn_id: RowId) -> TurnOut:
-    """Show a turn with its messages, steps, model calls and what it cost until now."""
-    view = await turns.turn_view(ctx, AccountId(caller.account.id), TurnId(turn_id))
+    """Show a turn with its messages, steps, model calls and cost so far."""
+    view = await control.turn_view(ctx, caller.account.id, TurnId(turn_id))
     code, detail = view.turn.error_code, view.turn.error_detail or ""
     return TurnOut(
         turn_id=turn_id,
         status=view.turn.status,
         error=FailureOut(code=code, detail=detail) if code else None,
         messages=[MessageOut(**message_data(message)) for message in view.messages],
-        usage=UsageOut(**turns.usage_data(view.usage)),
+        usage=UsageOut(**control.usage_data(view.receipt.usage)),
         steps=[StepOut(**event.data) for event in view.steps],
-        calls=[_call(call) for call in view.calls],
+        calls=[_call(call) for call in view.receipt.calls],
     )
 
 
@@ -146,36 +155,39 @@ async def show_turn(ctx: Ctx, caller: ChatCaller, turn_id: RowId) -> TurnOut:
 async def follow_turn(
     ctx: Ctx, caller: ChatCaller, turn_id: RowId, last_event_id: LastEventId = ""
 ) -> Response:
-    """Follow or replay a turn's events, after `Last-Event-ID` where it is given."""
-    account_id = AccountId(caller.account.id)
-    # Asked before the answer begins: afterwards it could not be a 404.
-    await turns.turn_of(ctx, account_id, TurnId(turn_id))
+    """Follow or replay a turn's events, starting after `Last-Event-ID` if given."""
+    account_id = caller.account.id
+    # Checked before the response begins: afterwards it could not be a 404.
+    await control.turn_of(ctx, account_id, TurnId(turn_id))
     after = _number(last_event_id)
-    return event_stream(ctx, turns.follow_started(ctx, TurnId(turn_id), after=after))
+    events = control.follow_started(ctx, TurnId(turn_id), after=after)
+    return event_stream(ctx, caller.credential, events)
 
 
 @router.post("/turns/{turn_id}/cancel", status_code=202)
+@counts_as(None)
 async def cancel_turn(ctx: Ctx, caller: ChatCaller, turn_id: RowId) -> TurnRef:
-    """Stop a turn: within a second nothing more is spent. What was said is kept."""
-    await turns.cancel_turn(ctx, AccountId(caller.account.id), TurnId(turn_id))
+    """Stop a turn: within a second nothing more is spent. The partial answer is kept."""
+    await control.cancel_turn(ctx, caller.account.id, TurnId(turn_id))
     return TurnRef(turn_id=turn_id)
 
 
-async def _reply(
-    ctx: AppContext, turn_id: TurnId, events: AsyncGenerator[TurnEvent, None]
-) -> Reply:
-    """Wait for the turn's end. Raises what the turn failed of."""
+async def _reply(ctx: AppContext, reader: Credential, turn_id: TurnId) -> Reply:
+    """Wait for the turn to end. Raises the turn's failure, or the reason the wait ended."""
     message: dict[str, Any] = {}
     end: TurnEvent | None = None
-    async for event in until_draining(ctx, events):
-        if event and event.type == "message.completed":
-            message = event.data["message"]
-        if event and event.is_end:
-            end = event
+    with ctx.open_readers.reading(reader) as void:
+        async for event in until_over(ctx, void, control.follow_started(ctx, turn_id)):
+            if event and event.type == "message.completed":
+                message = event.data["message"]
+            if event and event.is_end:
+                end = event
+    if void.is_set():
+        raise invalid_token()
     if end is None:
         if ctx.running_turns.draining.is_set():
-            raise turns.restarting(turn_id)
-        raise NotFound("There is no such turn.")
+            raise control.restarting(turn_id)
+        raise control.no_turn()
     _raise_if_not_completed(turn_id, end)
     return Reply(
         turn_id=turn_id, message=MessageOut(**message), usage=UsageOut(**end.data["usage"])
@@ -184,17 +196,17 @@ async def _reply(
 
 def _raise_if_not_completed(turn_id: TurnId, end: TurnEvent) -> None:
     if end.type == "turn.failed":
-        raise error_of(TurnFailure(end.data["code"], end.data["detail"]), turn_id)
+        raise error_of(end.data["code"], turn_id)
     if end.type == "turn.cancelled":
         raise Conflict(
-            "This turn was stopped. What was said is in the history.",
+            "This turn was stopped. The partial answer is in the history.",
             code="turn_cancelled",
             extra={"turn_id": turn_id},
         )
 
 
-def _accepted(turn_id: TurnId, headers: dict[str, str]) -> JSONResponse:
-    location = f"/api/v1/chat/turns/{turn_id}"
+def _accepted(ctx: AppContext, turn_id: TurnId, headers: dict[str, str]) -> JSONResponse:
+    location = f"{ctx.settings.root_path}/api/v1/chat/turns/{turn_id}"
     return JSONResponse(
         {"turn_id": turn_id}, status_code=202, headers={"Location": location, **headers}
     )
@@ -215,6 +227,6 @@ def _call(call: ModelCall) -> CallOut:
 
 
 def _number(last_event_id: str) -> int:
-    """Read a reader's place; what is no number of ours means from the start, as in browsers."""
+    """Return the event number to resume after; 0, from the start, for anything not a number."""
     text = last_event_id.strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0

@@ -1,22 +1,34 @@
-"""What routes ask for: the context, and who is calling. Every credential is judged here."""
+"""What routes depend on: the context, and who is calling. Every credential is checked here."""
 
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, params
 from fastapi.security import APIKeyCookie, HTTPBearer
 
+from chat_platform.accounts.limits import count, rule_of
+from chat_platform.accounts.sign_in import Caller, caller_from_bearer, caller_from_cookie
+from chat_platform.accounts.sign_in_rows import Kind, Visit
 from chat_platform.api.openapi import may_answer
 from chat_platform.api.same_site import ensure_same_site
 from chat_platform.context import AppContext
-from chat_platform.errors import NotAllowed, NotFound, NotSignedIn
-from chat_platform.rate_limits import MESSAGES_FROM_ADDRESS
-from chat_platform.sign_in import COOKIE, Caller, caller_from_bearer, caller_from_cookie
-from chat_platform.sign_ins import Kind, Visit
+from chat_platform.errors import NotAllowed, NotSignedIn, nothing_here
+from chat_platform.process.rate_limits import (
+    CHANGES_OF_ACCOUNT,
+    MESSAGES_FROM_ADDRESS,
+    READS_OF_ACCOUNT,
+    Rule,
+)
+from chat_platform.values.cookies import PLAIN_SIGN_IN_COOKIE
+from chat_platform.values.network_addresses import counted_as
+from chat_platform.web.methods import is_head
 
 _bearer = HTTPBearer(auto_error=False, description="An access token, or an ApiToken (`cp_...`).")
-_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="The pages' own sign-in.")
+_cookie = APIKeyCookie(
+    name=PLAIN_SIGN_IN_COOKIE,
+    auto_error=False,
+    description="The pages' own sign-in; over HTTPS its name begins with `__Host-`.",
+)
 
 
 def _context(request: Request) -> AppContext:
@@ -27,16 +39,9 @@ Ctx = Annotated[AppContext, Depends(_context)]
 
 
 def _client_address(request: Request) -> str:
-    """Return the address as attempts are counted by: of IPv6 the network that one house has."""
+    """Return the address under which attempts are counted; for IPv6, its /64 network."""
     # Behind trusted proxies `doors.py` has put the real one here.
-    host = request.client.host if request.client else ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, IPv6Address):
-        return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
-    return host
+    return counted_as(request.client.host if request.client else "")
 
 
 ClientAddress = Annotated[str, Depends(_client_address)]
@@ -44,33 +49,44 @@ ClientAddress = Annotated[str, Depends(_client_address)]
 
 @may_answer(429)
 async def limit_messages(ctx: Ctx, address: ClientAddress) -> None:
-    """Keep one address from flooding with messages of however many accounts."""
+    """Limit the messages from one address, across all accounts."""
     await ctx.limits.take(MESSAGES_FROM_ADDRESS, "message", address)
 
 
 def visit_of(request: Request, kind: Kind) -> Visit:
-    """Return where this request comes from, as a new sign-in is described."""
+    """Return the origin of this request, to describe a new sign-in."""
     agent = request.headers.get("user-agent", "")
     device = "".join(c for c in agent if c.isprintable())
     return Visit(kind=kind, device=device, address=_client_address(request))
 
 
-@may_answer(401, 403, 503)
+@may_answer(401, 403, 429, 503)
 async def _signed(
     request: Request,
     ctx: Ctx,
     _documented_bearer: Annotated[object, Depends(_bearer)] = None,
     _documented_cookie: Annotated[object, Depends(_cookie)] = None,
 ) -> Caller:
-    authorization = request.headers.get("authorization")
-    if authorization is not None:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise NotSignedIn("Send the credential as `Authorization: Bearer ...`.")
+    caller = await _caller_of(request, ctx)
+    await count(ctx, caller.account_id, _rule_of_route(request))
+    return caller
+
+
+def _rule_of_route(request: Request) -> Rule | None:
+    """Return the route's rate limit: unless marked otherwise, that of a read or a change."""
+    is_read = request.method in ("GET", "HEAD")
+    usual = READS_OF_ACCOUNT if is_read else CHANGES_OF_ACCOUNT
+    return rule_of(request.scope["endpoint"], usual)
+
+
+async def _caller_of(request: Request, ctx: AppContext) -> Caller:
+    scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() == "bearer":
         return await caller_from_bearer(ctx, token.strip())
+    # Any other scheme is not for us: a proxy in front may have a password of its own.
     caller = await caller_from_cookie(ctx, request.headers.get("cookie", ""))
     if caller is None:
-        raise NotSignedIn("Sign in first.")
+        raise NotSignedIn("Sign in first, or send `Authorization: Bearer ...`.")
     ensure_same_site(request, ctx.settings)
     return caller
 
@@ -79,7 +95,8 @@ def _with_scope(scope: str) -> Callable[..., Awaitable[Caller]]:
     async def check(caller: Annotated[Caller, Depends(_signed)]) -> Caller:
         if not caller.has_scope(scope):
             raise NotAllowed(
-                f"This token is not made for this: it needs the scope {scope}.",
+                "This token lacks the scope {scope}.",
+                values={"scope": scope},
                 code="insufficient_scope",
             )
         return caller
@@ -89,14 +106,14 @@ def _with_scope(scope: str) -> Callable[..., Awaitable[Caller]]:
 
 async def _person(caller: Annotated[Caller, Depends(_signed)]) -> Caller:
     if caller.scopes is not None:
-        raise NotAllowed("Tokens may not do this: sign in instead.", code="insufficient_scope")
+        raise NotAllowed("API tokens cannot do this. Sign in instead.", code="insufficient_scope")
     return caller
 
 
 @may_answer(404)
 async def _admin(caller: Annotated[Caller, Depends(_signed)]) -> Caller:
     if caller.scopes is not None or caller.account.role != "admin":
-        raise NotFound("There is nothing here.")
+        raise nothing_here()
     return caller
 
 
@@ -105,15 +122,33 @@ def _same_site(request: Request, ctx: Ctx) -> None:
     ensure_same_site(request, ctx.settings)
 
 
+class AnsweredHead(Exception):
+    """A HEAD has its response: the work for the body is skipped."""
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__()
+        self.media_type = media_type
+
+
+def only_for_its_body(media_type: str = "application/json") -> params.Depends:
+    """For reads that cost, create or record something: a HEAD skips that."""
+
+    async def answer_head(request: Request, _caller: Annotated[Caller, Depends(_signed)]) -> None:
+        if is_head(request.scope):
+            raise AnsweredHead(media_type)
+
+    return Depends(answer_head)
+
+
 from_our_own_pages = Depends(_same_site)
-"""For routes whose cookie or form another site's page must not use."""
+"""For routes that a page on another site must not call with the cookie or a form."""
 
 Signed = Annotated[Caller, Depends(_signed)]
-"""Anyone who is signed in, ApiTokens of any scope included."""
+"""Anyone signed in, including with an ApiToken of any scope."""
 PersonCaller = Annotated[Caller, Depends(_person)]
-"""The person themself, with a sign-in; no ApiToken."""
+"""The person, with a sign-in; not an ApiToken."""
 ChatCaller = Annotated[Caller, Depends(_with_scope("chat"))]
 MemoryCaller = Annotated[Caller, Depends(_with_scope("memory"))]
 UsageCaller = Annotated[Caller, Depends(_with_scope("usage"))]
 AdminCaller = Annotated[Caller, Depends(_admin)]
-"""An administrator with a sign-in; to everybody else the door does not exist."""
+"""An administrator with a sign-in; for everyone else the endpoint does not exist."""

@@ -1,10 +1,12 @@
-"""The API's readable docs at `/api/v1/docs`: Swagger UI, with nothing loaded from elsewhere."""
+"""The API reference at `/api/v1/docs`: Swagger UI, with nothing loaded from elsewhere."""
 
 from importlib.resources import files
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
+from chat_platform.api.deps import Ctx
+from chat_platform.context import AppContext
 from chat_platform.errors import NotFound
 
 router = APIRouter(prefix="/docs", include_in_schema=False)
@@ -26,27 +28,29 @@ _PAGE = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>AI Chat Platform API</title>
-<link rel="icon" href="/api/v1/docs/favicon.png">
-<link rel="stylesheet" href="/api/v1/docs/swagger-ui.css">
+<link rel="icon" href="{root}/api/v1/docs/favicon.png">
+<link rel="stylesheet" href="{root}/api/v1/docs/swagger-ui.css">
 </head>
 <body>
 <div id="swagger-ui"></div>
-<script src="/api/v1/docs/swagger-ui-bundle.js"></script>
-<script src="/api/v1/docs/start.js"></script>
+<script src="{root}/api/v1/docs/swagger-ui-bundle.js"></script>
+<script src="{root}/api/v1/docs/start.js"></script>
 </body>
 </html>
 """
-_START = 'SwaggerUIBundle({url: "/api/v1/openapi.json", dom_id: "#swagger-ui", deepLinking: true});'
+_START = """\
+SwaggerUIBundle({url: "{root}/api/v1/openapi.json", dom_id: "#swagger-ui", deepLinking: true});
+"""
 
 
 @router.get("")
-async def page() -> HTMLResponse:
-    return HTMLResponse(_PAGE, headers={"Content-Security-Policy": POLICY})
+async def page(ctx: Ctx) -> HTMLResponse:
+    return HTMLResponse(_placed(_PAGE, ctx), headers={"Content-Security-Policy": POLICY})
 
 
 @router.get("/start.js")
-async def start() -> Response:
-    return Response(_START, media_type="text/javascript")
+async def start(ctx: Ctx) -> Response:
+    return Response(_placed(_START, ctx), media_type="text/javascript")
 
 
 @router.get("/{name}")
@@ -55,3 +59,7 @@ async def file(name: str) -> Response:
         raise NotFound("There is no such file.")
     content = files("fastapi_offline").joinpath("static", name).read_bytes()
     return Response(content, media_type=_TYPES[name], headers={"Cache-Control": "max-age=86400"})
+
+
+def _placed(text: str, ctx: AppContext) -> str:
+    return text.replace("{root}", ctx.settings.root_path)

@@ -1,4 +1,4 @@
-"""Server-sent events of a turn: numbered, pinged while it is quiet, and told to come back."""
+"""Server-sent events of a turn: numbered, with pings while it is quiet, and resumable."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -6,9 +6,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import orjson
 from fastapi.responses import StreamingResponse
 
+from chat_platform.accounts.open_readers import Credential
 from chat_platform.context import AppContext
-from chat_platform.turn_events import TurnEvent
+from chat_platform.turns.events import TurnEvent
 
+EVENT_STREAM = "text/event-stream"
 PING_SECONDS = 10.0
 _RETRY = b"retry: 2000\n\n"
 _PING = b": ping\n\n"
@@ -16,24 +18,35 @@ _PING = b": ping\n\n"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-def event_stream(ctx: AppContext, events: AsyncGenerator[TurnEvent, None]) -> StreamingResponse:
-    """Answer with the events as they come.
+def event_stream(
+    ctx: AppContext, reader: Credential, events: AsyncGenerator[TurnEvent, None]
+) -> StreamingResponse:
+    """Respond with the events as they arrive.
 
-    A process that goes down ends the stream early: the client comes back with its Last-Event-ID.
+    A process that shuts down ends the stream early: the client reconnects with its Last-Event-ID.
+    So does a credential that is revoked; reconnecting with it is refused.
     """
-    return StreamingResponse(_frames(ctx, events), media_type="text/event-stream", headers=_HEADERS)
+    frames = _frames(ctx, reader, events)
+    return StreamingResponse(frames, media_type=EVENT_STREAM, headers=_HEADERS)
 
 
-async def until_draining(
-    ctx: AppContext, events: AsyncGenerator[TurnEvent, None], *, quiet_seconds: float | None = None
+async def until_over(
+    ctx: AppContext,
+    void: asyncio.Event,
+    events: AsyncGenerator[TurnEvent, None],
+    *,
+    quiet_seconds: float | None = None,
 ) -> AsyncIterator[TurnEvent | None]:
-    """Yield the events, and None whenever it was quiet so long; stop when the process drains."""
-    draining = asyncio.create_task(ctx.running_turns.draining.wait())
+    """Yield the events, and None after each quiet interval.
+
+    Stops when the process drains, or when the reader's credential is revoked.
+    """
+    reasons = {asyncio.create_task(e.wait()) for e in (ctx.running_turns.draining, void)}
     following = asyncio.ensure_future(_next(events))
     try:
-        while not draining.done():
+        while not any(reason.done() for reason in reasons):
             await asyncio.wait(
-                {following, draining},
+                {following, *reasons},
                 timeout=quiet_seconds,
                 return_when=asyncio.FIRST_COMPLETED,
             )
@@ -46,9 +59,10 @@ async def until_draining(
             following = asyncio.ensure_future(_next(events))
             yield event
     finally:
-        draining.cancel()
-        following.cancel()
-        await asyncio.gather(draining, following, return_exceptions=True)
+        waiting = (following, *reasons)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
         await events.aclose()
 
 
@@ -56,10 +70,13 @@ async def _next(events: AsyncGenerator[TurnEvent, None]) -> TurnEvent | None:
     return await anext(events, None)
 
 
-async def _frames(ctx: AppContext, events: AsyncGenerator[TurnEvent, None]) -> AsyncIterator[bytes]:
+async def _frames(
+    ctx: AppContext, reader: Credential, events: AsyncGenerator[TurnEvent, None]
+) -> AsyncIterator[bytes]:
     yield _RETRY
-    async for event in until_draining(ctx, events, quiet_seconds=PING_SECONDS):
-        yield _frame(event) if event else _PING
+    with ctx.open_readers.reading(reader) as void:
+        async for event in until_over(ctx, void, events, quiet_seconds=PING_SECONDS):
+            yield _frame(event) if event else _PING
 
 
 def _frame(event: TurnEvent) -> bytes:

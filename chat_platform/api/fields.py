@@ -1,39 +1,99 @@
-"""Kinds of text that bodies and queries hold: bounded, and free of what no database can store."""
+"""Text types for bodies and queries: limited in length, and storable in any database."""
 
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
+from chat_platform.accounts import api_tokens, profiles
+from chat_platform.accounts.password_rule import (
+    MAX_CHARACTERS,
+    MAX_READ_CHARACTERS,
+    MIN_CHARACTERS,
+)
+from chat_platform.turns.control import MAX_MESSAGE_CHARACTERS
+from chat_platform.values.texts import (
+    MAX_LINE_CHARACTERS,
+    NAME_PATTERN,
+    SEEN_NAME_PATTERN,
+    SEEN_TEXT_PATTERN,
+    STORABLE_PATTERN,
+    is_storable,
+)
 
-def without_nul(value: str) -> str:
-    # Postgres text cannot hold it.
-    if "\x00" in value:
-        raise ValueError("must not contain the character NUL")
+
+def storable(value: str) -> str:
+    """Return the text; raise ValueError, which names its field in the answer."""
+    if not is_storable(value):
+        raise ValueError("must not contain the character NUL, or half a character")
     return value
 
 
-_WITHOUT_NUL = r"^[^\x00]*$"
-_documented = Field(json_schema_extra={"pattern": _WITHOUT_NUL})
+_documented = Field(json_schema_extra={"pattern": STORABLE_PATTERN})
 
-Line = Annotated[str, StringConstraints(max_length=1000), AfterValidator(without_nul), _documented]
+Line = Annotated[
+    str, StringConstraints(max_length=MAX_LINE_CHARACTERS), AfterValidator(storable), _documented
+]
 """A short text: an address, a name, a password, a code."""
-RowId = Annotated[str, StringConstraints(max_length=100), AfterValidator(without_nul), _documented]
+RowId = Annotated[str, StringConstraints(max_length=100), AfterValidator(storable), _documented]
 """An opaque id in a path."""
 
-# The domain refuses what is not so, with codes of its own; the document tells it beforehand.
-Email = Annotated[Line, WithJsonSchema({"type": "string", "format": "email", "maxLength": 254})]
+# The domain enforces these with codes of its own; they only document them.
+Email = Annotated[
+    str,
+    StringConstraints(max_length=MAX_LINE_CHARACTERS),
+    AfterValidator(storable),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
+]
 NewPassword = Annotated[
-    Line,
+    str,
+    StringConstraints(max_length=MAX_READ_CHARACTERS),
+    AfterValidator(storable),
     WithJsonSchema(
         {
             "type": "string",
             "format": "password",
-            "minLength": 8,
-            "maxLength": 72,
-            "description": "At most 72 bytes.",
+            "minLength": MIN_CHARACTERS,
+            "maxLength": MAX_CHARACTERS,
+            "description": "Outside development, passwords that are easy to guess are refused too.",
         }
     ),
 ]
+_name = (StringConstraints(max_length=MAX_LINE_CHARACTERS), AfterValidator(storable))
 PersonName = Annotated[
-    Line, WithJsonSchema({"type": "string", "maxLength": 200, "pattern": _WITHOUT_NUL})
+    str,
+    *_name,
+    WithJsonSchema(
+        {"type": "string", "maxLength": profiles.MAX_NAME_CHARACTERS, "pattern": NAME_PATTERN}
+    ),
+]
+HistoryCursor = Annotated[
+    RowId, WithJsonSchema({"type": "string", "maxLength": 100, "format": "message-id"})
+]
+TokenName = Annotated[
+    str,
+    *_name,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": api_tokens.MAX_NAME_CHARACTERS,
+            "pattern": SEEN_NAME_PATTERN,
+        }
+    ),
+]
+MessageText = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": SEEN_TEXT_PATTERN,
+            "description": f"1 to {MAX_MESSAGE_CHARACTERS:,} characters.",
+        }
+    ),
+]
+# Limits the parser's work; the memory's own limits are tighter and worded separately.
+MemoryText = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(storable)]
+PassageText = Annotated[
+    MemoryText,
+    StringConstraints(strip_whitespace=True),
+    WithJsonSchema({"type": "string", "maxLength": 100_000, "pattern": SEEN_TEXT_PATTERN}),
 ]

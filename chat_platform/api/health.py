@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from chat_platform.api.deps import Ctx
 from chat_platform.context import AppContext
-from chat_platform.db import reading
+from chat_platform.database.engine import reading
 from chat_platform.errors import PlatformError
 
 router = APIRouter(prefix="/health", tags=["operations"])
@@ -25,13 +25,13 @@ class Ready(BaseModel):
 
 @router.get("/live")
 async def live() -> Live:
-    """The process answers."""
+    """Returns 200 while the process is running."""
     return Live()
 
 
 @router.get("/ready", responses={503: {"model": Ready}})
 async def ready(ctx: Ctx, response: Response) -> Ready:
-    """Every part that a message needs answers; 503 and the failing part by name otherwise."""
+    """Returns 200 if everything a message needs is available, else 503 naming what is not."""
     checks = {
         "database": _database(ctx),
         "agent_server": ctx.runtime.check(),
@@ -52,4 +52,4 @@ async def _database(ctx: AppContext) -> None:
 def _word(outcome: BaseException | None) -> str:
     if outcome is None:
         return "ok"
-    return outcome.message if isinstance(outcome, PlatformError) else "failing"
+    return str(outcome) if isinstance(outcome, PlatformError) else "failing"

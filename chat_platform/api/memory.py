@@ -1,24 +1,26 @@
-"""What the person's agent remembers: blocks with their history, and the archive."""
+"""The memory of the person's agent: blocks with their history, and the archive."""
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Response
-from pydantic import AfterValidator, BaseModel, StringConstraints
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
 
-from chat_platform import memory
-from chat_platform.api.deps import Ctx, MemoryCaller
-from chat_platform.api.fields import Line, RowId, without_nul
+from chat_platform.accounts.limits import counts_as
+from chat_platform.agents import archive, blocks, memory
+from chat_platform.agents.archive import MAX_PASSAGES
+from chat_platform.agents.blocks import BlockState
+from chat_platform.api.deps import Ctx, MemoryCaller, only_for_its_body
+from chat_platform.api.fields import Line, MemoryText, PassageText, RowId
 from chat_platform.api.openapi import problems
-from chat_platform.clock import to_rfc3339
 from chat_platform.errors import Invalid
-from chat_platform.memory import MAX_PASSAGES, BlockState
 from chat_platform.models import BlockRevision
 from chat_platform.ports import Passage
+from chat_platform.process.rate_limits import SEARCHES_OF_ACCOUNT
+from chat_platform.values.clock import to_rfc3339
+from chat_platform.web.negotiation import header_value, versions
 
 router = APIRouter(prefix="/agent", tags=["memory"])
-
-# Bounded for the parser's sake; the memory's own limits are tighter and have their own words.
-_PARSED_CHARACTERS = 100_000
 
 
 class BlockView(BaseModel):
@@ -52,9 +54,7 @@ class MemoryView(BaseModel):
 
 
 class NewValue(BaseModel):
-    value: Annotated[
-        str, StringConstraints(max_length=_PARSED_CHARACTERS), AfterValidator(without_nul)
-    ]
+    value: MemoryText
 
 
 class CauseView(BaseModel):
@@ -80,11 +80,7 @@ class Undo(BaseModel):
 
 
 class NewPassage(BaseModel):
-    text: Annotated[
-        str,
-        StringConstraints(strip_whitespace=True, min_length=1, max_length=_PARSED_CHARACTERS),
-        AfterValidator(without_nul),
-    ]
+    text: PassageText
 
 
 class PassagesView(BaseModel):
@@ -93,9 +89,9 @@ class PassagesView(BaseModel):
     next_before: str | None
 
 
-@router.get("/memory")
+@router.get("/memory", dependencies=[only_for_its_body()])
 async def read_memory(ctx: Ctx, caller: MemoryCaller) -> MemoryView:
-    """Everything at a glance: blocks, the newest of the archive, and how much there is."""
+    """An overview: the blocks, the newest passages, and the totals."""
     found = await memory.read_memory(ctx, caller.account)
     return MemoryView(
         blocks=[_block(state) for state in found.blocks],
@@ -106,18 +102,32 @@ async def read_memory(ctx: Ctx, caller: MemoryCaller) -> MemoryView:
     )
 
 
-@router.put("/memory/{label}", responses=problems(409, 412))
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": "The revision that the edit is based on.",
+    "schema": {"type": "string", "pattern": '^"[^"\\x00-\\x20]+"$'},
+}
+"""Read manually, so that a missing header gets its own error code."""
+
+
+@router.put(
+    "/memory/{label}",
+    responses=problems(409, 412),
+    openapi_extra={"parameters": [_IF_MATCH]},
+)
 async def write_block(
     label: RowId,
     body: NewValue,
     ctx: Ctx,
     caller: MemoryCaller,
+    request: Request,
     response: Response,
-    if_match: Annotated[str | None, Header(description="The revision that was edited.")] = None,
 ) -> BlockView:
-    """Replace a block's value, unless it changed since: then 412 with the current block."""
-    state = await memory.write_block(
-        ctx, caller.account, label, body.value, expected_revision=_revision(if_match)
+    """Replace a block's value, unless it has changed since: then 412 with the current block."""
+    state = await blocks.write_block(
+        ctx, caller.account, label, body.value, expected_revisions=_revisions(request)
     )
     response.headers["ETag"] = f'"{state.revision}"'
     return _block(state)
@@ -126,26 +136,31 @@ async def write_block(
 @router.get("/memory/{label}/history")
 async def read_history(label: RowId, ctx: Ctx, caller: MemoryCaller) -> HistoryView:
     """Every recorded value of a block and what changed it, newest first."""
-    revisions = await memory.block_history(ctx, caller.account, label)
+    revisions = await blocks.block_history(ctx, caller.account, label)
     return HistoryView(revisions=[_revision_view(revision) for revision in revisions])
 
 
 @router.post("/memory/{label}/undo", responses=problems(409))
 async def undo(label: RowId, body: Undo, ctx: Ctx, caller: MemoryCaller) -> BlockView:
-    """Give a block the value of an earlier revision, as a new one."""
-    return _block(await memory.undo_block(ctx, caller.account, label, body.revision))
+    """Restore the value of an earlier revision, as a new revision."""
+    return _block(await blocks.undo_block(ctx, caller.account, label, body.revision))
 
 
-@router.get("/passages", responses=problems(402, 429, 502))
+@router.get("/passages", dependencies=[only_for_its_body()], responses=problems(402, 429, 502))
+@counts_as(SEARCHES_OF_ACCOUNT)
 async def list_passages(
     ctx: Ctx,
     caller: MemoryCaller,
-    q: Annotated[Line, Query(description="Words; the nearest in meaning come first.")] = "",
+    q: Annotated[
+        Line, Query(description="Search text; the closest matches in meaning come first.")
+    ] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PASSAGES)] = 50,
-    before: Annotated[RowId | None, Query(description="`next_before` of the last page.")] = None,
+    before: Annotated[
+        RowId | None, Query(description="`next_before` from the previous page.")
+    ] = None,
 ) -> PassagesView:
     """The archive, newest first. A search asks the embedding model, and is charged."""
-    page = await memory.list_passages(
+    page = await archive.list_passages(
         ctx, caller.account, query=q.strip(), limit=limit, before=before
     )
     return PassagesView(
@@ -157,22 +172,23 @@ async def list_passages(
 
 @router.post("/passages", status_code=201, responses=problems(402, 409, 429, 502))
 async def add_passage(body: NewPassage, ctx: Ctx, caller: MemoryCaller) -> PassageView:
-    """Store a text in the archive. It is embedded, and charged."""
-    return _passage(await memory.add_passage(ctx, caller.account, body.text))
+    """Add a passage to the archive. Embedding it is charged."""
+    return _passage(await archive.add_passage(ctx, caller.account, body.text))
 
 
 @router.delete("/passages/{passage_id}", status_code=204, responses=problems(409))
 async def delete_passage(passage_id: RowId, ctx: Ctx, caller: MemoryCaller) -> None:
-    await memory.delete_passage(ctx, caller.account, passage_id)
+    await archive.delete_passage(ctx, caller.account, passage_id)
 
 
-def _revision(if_match: str | None) -> str:
-    if not if_match:
+def _revisions(request: Request) -> Collection[str] | None:
+    expected = versions(header_value(request.headers, "if-match"))
+    if expected is not None and not expected:
         raise Invalid(
-            'Send the revision that you edited as `If-Match: "<revision>"`.',
+            'Send the revision your edit is based on as `If-Match: "<revision>"`.',
             code="if_match_required",
         )
-    return if_match.strip().removeprefix("W/").strip('"')
+    return expected
 
 
 def _block(state: BlockState) -> BlockView:

@@ -1,7 +1,7 @@
-"""What the OpenAPI document says of failures: of each route, those that it can really answer.
+"""Documents errors in the OpenAPI document: for each route, those it can actually return.
 
-Most follow from what a route asks for: a body, a sign-in, a scope. A dependency says with
-`may_answer` what it refuses; a route adds what its domain function raises, with `problems`.
+Most follow from a route's dependencies: a body, a sign-in, a scope. A dependency declares its
+errors with `may_answer`; a route adds what its domain function raises, with `problems`.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,31 +12,39 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from chat_platform.accounts.limits import rule_of
+from chat_platform.process.rate_limits import READS_OF_ACCOUNT
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 Responses = dict[int | str, dict[str, Any]]
 
 _MEDIA_TYPE = "application/problem+json"
 _DESCRIPTIONS = {
-    400: "The request itself is broken.",
-    401: "No credential, or one that is not valid.",
+    400: "The request is malformed.",
+    401: "The credential is missing or not valid.",
     402: "The budget is spent.",
     403: "The credential does not allow this.",
-    404: "There is no such thing, or it is somebody else's.",
-    409: "It does not fit what there is now.",
-    412: "It changed meanwhile.",
+    404: "It does not exist, or belongs to someone else.",
+    409: "It conflicts with the current state.",
+    412: "It has changed in the meantime.",
     413: "The body is too large.",
-    422: "The input is not right; `errors` says where.",
-    429: "Too often; `Retry-After` says how long to wait.",
-    502: "A service behind us failed.",
-    503: "A service behind us does not answer.",
+    415: "The body is compressed, or its type is not the one listed here.",
+    422: "The input is not valid; `errors` says where.",
+    429: "Too many requests; `Retry-After` says how long to wait, `RateLimit` how many are left.",
+    502: "An upstream service failed.",
+    503: "An upstream service is not responding.",
 }
 _STATUSES = "problem_statuses"
-_OF_A_BODY = (400, 413, 422)
+_OF_A_BODY = (400, 413, 415, 422)
 _OF_INPUT = (422,)
 _OF_AN_ID = (404,)
 DESCRIPTION = """
-Every failure is `application/problem+json` (RFC 9457) with a stable `code`. Each operation lists
-those that it can answer; besides, an unexpected failure is a 500 of the same shape.
+Every error is `application/problem+json` (RFC 9457) with a stable `code`. Each operation lists the
+errors it can return; an unexpected failure is a 500 in the same format.
+
+Rate limits apply to a person, whatever the credential. `RateLimit-Policy: "search";q=120;w=60` is
+the rule (at most 120 in 60 seconds) and `RateLimit: "search";r=119;t=60` its current state (119
+left, reset in 60 seconds), as in the IETF draft of these headers.
 """
 
 
@@ -58,7 +66,7 @@ class Problem(BaseModel):
 
 
 def problems(*statuses: int) -> Responses:
-    """Return what a route declares as `responses` for failures of its own."""
+    """Return the `responses` that a route declares for its own errors."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {"description": _DESCRIPTIONS[status], "content": {_MEDIA_TYPE: {"schema": schema}}}
@@ -67,7 +75,7 @@ def problems(*statuses: int) -> Responses:
 
 
 def may_answer(*statuses: int) -> Callable[[Function], Function]:
-    """Mark a dependency with the problems that it raises, for every route that has it."""
+    """Mark a dependency with the errors it raises, for every route that uses it."""
 
     def mark(function: Function) -> Function:
         setattr(function, _STATUSES, statuses)
@@ -77,7 +85,7 @@ def may_answer(*statuses: int) -> Callable[[Function], Function]:
 
 
 def declare_problems(router: APIRouter) -> None:
-    """Add to each route what follows from what it asks for. May be repeated."""
+    """Add to each route the errors of its dependencies. Can be repeated."""
     for route in router.routes:
         if isinstance(route, APIRoute):
             route.responses = problems(*sorted(_follow_from(route))) | route.responses
@@ -85,6 +93,9 @@ def declare_problems(router: APIRouter) -> None:
 
 def _follow_from(route: APIRoute) -> set[int]:
     found = {status for each in _dependencies(route.dependant) for status in _marked(each)}
+    if rule_of(route.endpoint, READS_OF_ACCOUNT) is None:
+        # Not counted with the credential; what the route counts itself, it declares.
+        found.discard(429)
     if route.body_field:
         found |= {*_OF_A_BODY}
     for each in _dependencies(route.dependant):
@@ -106,7 +117,7 @@ def _marked(dependant: Dependant) -> tuple[int, ...]:
 
 
 def describe_problems(api: FastAPI) -> None:
-    """Put the Problem that routes refer to into the document."""
+    """Add the Problem schema that routes refer to."""
     generate = api.openapi
 
     def with_problem() -> dict[str, Any]:
@@ -115,6 +126,16 @@ def describe_problems(api: FastAPI) -> None:
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(problem.pop("$defs", {}))
         schemas["Problem"] = problem
+        _tell_root_path(api, document)
         return document
 
     api.openapi = with_problem
+
+
+def _tell_root_path(api: FastAPI, document: dict[str, Any]) -> None:
+    """Set the server's base path; by then the API has its context."""
+    ctx = getattr(api.state, "ctx", None)
+    if ctx is not None and ctx.settings.root_path:
+        document["servers"] = [{"url": ctx.settings.root_path}]
+    else:
+        document.pop("servers", None)

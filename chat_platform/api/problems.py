@@ -1,17 +1,20 @@
-"""Answers every failure as `application/problem+json` (RFC 9457), with its words alone."""
+"""Returns every error as `application/problem+json` (RFC 9457), without internal details."""
 
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.routing import compile_path
 from starlette.types import ASGIApp, Scope
 
-from chat_platform.errors import FieldError, Invalid, PlatformError
-from chat_platform.ids import new_id
+from chat_platform.api.deps import AnsweredHead
+from chat_platform.database.away import AWAY, unavailable
+from chat_platform.errors import FieldError, Invalid, PlatformError, internal_error
+from chat_platform.process.log_lines import without_words
+from chat_platform.values.ids import new_id
+from chat_platform.web.methods import allow
 
 log = structlog.get_logger()
 
@@ -23,16 +26,16 @@ _TITLES = {
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
-    412: "Changed meanwhile",
+    412: "Changed in the meantime",
     413: "Too large",
     415: "Unsupported media type",
-    421: "Not our host",
+    421: "Unknown host",
     422: "Invalid input",
     429: "Too many requests",
     500: "Something went wrong",
-    502: "A service behind us failed",
+    502: "Upstream service failed",
     503: "Not available right now",
-    504: "Took too long",
+    504: "Timed out",
 }
 _CODES = {
     400: "bad_request",
@@ -47,29 +50,33 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(PlatformError, _platform_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    for away in AWAY:
+        app.add_exception_handler(away, _database_away)
+    app.add_exception_handler(AnsweredHead, _answered_head)
     app.add_exception_handler(Exception, _unknown_error)
 
 
 def problem(request: Request, error: PlatformError) -> JSONResponse:
-    headers = {}
+    headers: dict[str, str] = {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     fields = [{"field": f.field, "message": f.message} for f in error.fields]
+    extra: dict[str, object] = {"errors": fields} if fields else {}
     return _answer(
         request,
         status=error.status,
         code=error.code,
-        detail=error.message,
+        detail=str(error),
         headers=headers,
         **error.extra,
-        **({"errors": fields} if fields else {}),
+        **extra,
     )
 
 
 def refusal(scope: Scope, error: PlatformError) -> ASGIApp:
-    """Word a refusal that comes before any route."""
+    """Return a refusal made before any route is reached."""
     return problem(Request(scope), error)
 
 
@@ -95,9 +102,14 @@ async def _validation_error(request: Request, exc: Exception) -> JSONResponse:
 
 def _field_error(error: dict[str, Any]) -> FieldError:
     if error["type"] == "json_invalid":
-        # Its place is an offset into the body, which names no field.
+        # Its location is an offset into the body, not a field.
         return FieldError("body", f"Not valid JSON: {error['ctx']['error']}")
     return FieldError(".".join(str(part) for part in error["loc"][1:]) or "body", error["msg"])
+
+
+async def _answered_head(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, AnsweredHead)
+    return Response(media_type=exc.media_type)
 
 
 async def _http_error(request: Request, exc: Exception) -> JSONResponse:
@@ -105,7 +117,7 @@ async def _http_error(request: Request, exc: Exception) -> JSONResponse:
     headers = dict(exc.headers or {})
     if exc.status_code == 405:
         # The router names the methods of one route; a path may have several.
-        headers["Allow"] = ", ".join(_methods_at(request.app, request.url.path))
+        headers["Allow"] = allow(request.app.state.routes.methods_at(request.url.path))
     return _answer(
         request,
         status=exc.status_code,
@@ -115,22 +127,19 @@ async def _http_error(request: Request, exc: Exception) -> JSONResponse:
     )
 
 
-def _methods_at(app: FastAPI, path: str) -> list[str]:
-    paths = app.openapi()["paths"]
-    found = {
-        method for known in paths if compile_path(known)[0].match(path) for method in paths[known]
-    }
-    return sorted(method.upper() for method in found)
+async def _database_away(request: Request, exc: Exception) -> JSONResponse:
+    log.error("request.no_database", request_id=request_id(request), error=type(exc).__name__)
+    return problem(request, unavailable())
 
 
 async def _unknown_error(request: Request, exc: Exception) -> JSONResponse:
-    log.error("request.failed", request_id=request_id(request), path=request.url.path, exc_info=exc)
-    return _answer(
-        request,
-        status=500,
-        code="internal_error",
-        detail="Something went wrong on our side. Try again; if it stays, send us the request id.",
+    log.error(
+        "request.failed",
+        request_id=request_id(request),
+        path=request.url.path,
+        exception=without_words(exc),
     )
+    return problem(request, internal_error())
 
 
 def _answer(

@@ -1,24 +1,20 @@
-"""Refuses writes that another site's page made a browser send (CSRF)."""
+"""Refuses requests that a page on another site made the browser send with our cookie (CSRF)."""
 
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-from chat_platform.errors import NotAllowed
+from chat_platform.accounts.refusals import cross_site
 from chat_platform.settings import Settings
-
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def ensure_same_site(connection: HTTPConnection, settings: Settings) -> None:
-    """Raise NotAllowed `cross_site` for a write from a page of another origin.
+    """Raise NotAllowed `cross_site` for a request from a page of another origin.
 
-    Browsers tell where a request comes from in Sec-Fetch-Site and Origin, and pages cannot forge
-    either. A request with neither comes from no browser of this decade: it carries no cookie
-    that its sender does not own.
+    Reads too: a mere link could make a person pay for a search. Browsers state a request's origin
+    in Sec-Fetch-Site and Origin, and pages cannot forge either. A request with neither does not
+    come from a current browser: any cookie it carries belongs to its sender.
     """
-    if connection.scope.get("method", "GET") in _SAFE_METHODS:
-        return
     origin = connection.headers.get("origin")
     if origin is not None and origin.rstrip("/") in settings.origins:
         return
@@ -27,7 +23,7 @@ def ensure_same_site(connection: HTTPConnection, settings: Settings) -> None:
         return
     if site is None and (origin is None or _is_own(origin, connection)):
         return
-    raise NotAllowed("This request came from another site.", code="cross_site")
+    raise cross_site()
 
 
 def _is_own(origin: str, connection: HTTPConnection) -> bool:

@@ -1,23 +1,25 @@
-"""What a person has used and may still spend: exact amounts, as JSON or as a table."""
+"""What a person has used and may still spend: exact amounts, as JSON or CSV."""
 
 import csv
 import io
 import re
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, BeforeValidator
 
+from chat_platform.accounts.limits import counts_as
 from chat_platform.api.deps import Ctx, UsageCaller
 from chat_platform.api.fields import Line
 from chat_platform.billing import usage
 from chat_platform.billing.budgets import BudgetView
 from chat_platform.billing.usage import UsageLine, UsageReport
-from chat_platform.clock import to_rfc3339
-from chat_platform.errors import FieldError, Invalid
-from chat_platform.money import to_usd_text
+from chat_platform.errors import Invalid
+from chat_platform.process.rate_limits import SEARCHES_OF_ACCOUNT
+from chat_platform.values.clock import to_rfc3339
+from chat_platform.values.money import to_usd_text
 
 router = APIRouter(prefix="/user", tags=["usage"])
 
@@ -25,7 +27,7 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def _day_or_time(value: object) -> object:
-    # Left to itself, pydantic reads a day as the time at which it begins.
+    # By default, pydantic reads a date as the time at which it begins.
     if isinstance(value, str) and _DAY.fullmatch(value):
         return date.fromisoformat(value)
     return value
@@ -38,7 +40,7 @@ _COLUMNS = ("cost_usd", "model_calls", "prompt_tokens", "completion_tokens")
 
 
 class Period(BaseModel):
-    """`from` is part of it, `to` is not."""
+    """`from` is inclusive, `to` is exclusive."""
 
     model_config = {"populate_by_name": True, "serialize_by_alias": True}
 
@@ -71,19 +73,22 @@ class KindUsage(Amounts):
 
 class TurnUsage(Amounts):
     turn_id: str | None
-    """Null for background work, which belongs to no turn."""
+    """Null for background work, which does not belong to a turn."""
 
 
 class Budget(BaseModel):
     limit_usd: str
     spent_usd: str
     remaining_usd: str
+    earlier_usd: str
+    """The part of `spent_usd` without calls listed here: an earlier account of the same person, now
+    deleted, spent it in this period."""
     period: str
     resets_at: str
 
 
 class Usage(BaseModel):
-    """Each list's costs add up to the total exactly."""
+    """The costs in each list add up to the total exactly."""
 
     period: Period
     totals: Totals
@@ -97,7 +102,7 @@ class Usage(BaseModel):
 
 
 class Asked(BaseModel):
-    """Which time, cut into which days. Without `from` and `to`: the running budget period."""
+    """The time range, and its days. Without `from` and `to`: the current budget period."""
 
     model_config = {"populate_by_name": True}
 
@@ -111,27 +116,30 @@ class Asked(BaseModel):
         try:
             return ZoneInfo(self.tz)
         except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
-            raise _bad("tz", "bad_time_zone", "Name a zone such as Europe/Berlin.") from exc
+            raise Invalid(
+                "Use a time zone name such as Europe/Berlin.", code="bad_time_zone", field="tz"
+            ) from exc
 
     def times(self) -> tuple[int | None, int | None]:
         """Return both ends in milliseconds; raises Invalid `bad_period`."""
         start = None if self.start is None else _to_ms("from", self.start, self.zone)
         end = None if self.end is None else _to_ms("to", self.end, self.zone)
         if start is not None and end is not None and start >= end:
-            raise _bad("to", "bad_period", "It must be after `from`.")
+            raise Invalid("It must be after `from`.", code="bad_period", field="to")
         return start, end
 
 
 @router.get(
-    "/usage", responses={200: {"content": {"text/csv": {}}, "description": "What was used."}}
+    "/usage", responses={200: {"content": {"text/csv": {}}, "description": "Usage, by model call."}}
 )
+@counts_as(SEARCHES_OF_ACCOUNT)
 async def read_usage(
     ctx: Ctx,
     caller: UsageCaller,
     asked: Annotated[Asked, Query()],
     format: Literal["json", "csv"] = "json",
 ) -> Usage:
-    """Costs and tokens, in total and by day, model, kind and turn, and the budget."""
+    """Costs and tokens, in total and by day, model, kind and turn, with the budget."""
     start_ms, end_ms = asked.times()
     report = await usage.report(
         ctx, caller.account_id, start_ms=start_ms, end_ms=end_ms, zone=asked.zone
@@ -159,12 +167,13 @@ def budget_view(budget: BudgetView) -> Budget:
         limit_usd=to_usd_text(budget.limit_nano_usd),
         spent_usd=to_usd_text(budget.spent_nano_usd),
         remaining_usd=to_usd_text(budget.remaining_nano_usd),
+        earlier_usd=to_usd_text(budget.earlier_nano_usd),
         period=budget.period,
         resets_at=to_rfc3339(budget.resets_at_ms),
     )
 
 
-def _amounts(line: UsageLine | UsageReport) -> dict:
+def _amounts(line: UsageLine | UsageReport) -> dict[str, Any]:
     return {
         "cost_usd": to_usd_text(line.cost_nano_usd),
         "model_calls": line.model_calls,
@@ -175,7 +184,7 @@ def _amounts(line: UsageLine | UsageReport) -> dict:
 
 def _as_csv(report: UsageReport) -> str:
     text = io.StringIO()
-    table = csv.DictWriter(text, ("list", "name", *_COLUMNS))
+    table: csv.DictWriter[str] = csv.DictWriter(text, ("list", "name", *_COLUMNS))
     table.writeheader()
     lists = {"day": report.by_day, "model": report.by_model, "kind": report.by_kind}
     for name, lines in lists.items():
@@ -186,14 +195,15 @@ def _as_csv(report: UsageReport) -> str:
 
 def _to_ms(field: str, moment: datetime | date, zone: ZoneInfo) -> int:
     if moment.year not in _YEARS:
-        raise _bad(field, "bad_period", f"Use a year from {_YEARS[0]} to {_YEARS[-1]}.")
+        raise Invalid(
+            "Use a year from {first} to {last}.",
+            values={"first": str(_YEARS[0]), "last": str(_YEARS[-1])},
+            code="bad_period",
+            field=field,
+        )
     if not isinstance(moment, datetime):
         day = moment + timedelta(days=1) if field == "to" else moment
         moment = datetime.combine(day, time(), zone)
     elif moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
     return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
-
-
-def _bad(field: str, code: str, words: str) -> Invalid:
-    return Invalid(words, code=code, fields=(FieldError(field, words),))

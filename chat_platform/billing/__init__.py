@@ -1,1 +1,1 @@
-"""The ledger of every model call, and the budgets that it keeps."""
+"""The ledger of all model calls, and the budgets it maintains."""

@@ -1,21 +1,18 @@
-"""The Ledger: opens and settles model calls, and answers what a turn has used. Never calls a model.
+"""The Ledger: opens and settles model calls. Never calls a model.
 
 An intent is committed before its call is sent; its settlement is committed after the call ended.
-Calls that are left open by a dead process belong to `reconciliation`.
+`reconciliation` takes care of calls left open by a dead process.
 """
 
 import asyncio
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, replace
 
-import sqlalchemy
 import structlog
-from sqlalchemy import ColumnElement, and_, case, func, or_
 from sqlmodel import col, select
 
 from chat_platform.billing.ledger_rows import (
-    LEASE_SECONDS,
-    LOOK_BACK_MS,
     BudgetTerms,
     Intent,
     Opened,
@@ -24,16 +21,20 @@ from chat_platform.billing.ledger_rows import (
     Settlement,
     Tokens,
 )
-from chat_platform.billing.ledger_writes import book
-from chat_platform.clock import now_ms
+from chat_platform.billing.ledger_writes import booking, find_open
 from chat_platform.context import AppContext
-from chat_platform.db import reading
-from chat_platform.ids import TurnId
+from chat_platform.database.engine import reading
+from chat_platform.database.group_commit.waiting import OUTAGES
 from chat_platform.models import ModelCall, Turn
 from chat_platform.settings import Settings
+from chat_platform.values.ids import CallId, TurnId
 
 RENEW_SECONDS = 10
 SETTLE_AGAIN_SECONDS = 1
+MAX_PAUSE_SECONDS = 60
+"""The longest pause between two attempts to store a settlement."""
+FLUSH_SECONDS = 5
+"""How long an orderly stop waits for settlements that could not be stored yet."""
 CANCEL_POLL_SECONDS = 0.5
 ALONE_WAIT_SECONDS = 30
 """How long a call waits for its turn when the budget only allows one at a time."""
@@ -42,22 +43,6 @@ _ALONE_POLL_SECONDS = 0.1
 _CLOSED_POLL_SECONDS = 0.05
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class TurnUsage:
-    """What a turn's calls have used until now, to the nano-dollar."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    model_calls: int
-    cost_nano_usd: int
-    pending_calls: int = 0
-    """Calls whose cost is not final: still open, or to be told by the gateway."""
-
-    @property
-    def total_tokens(self) -> int:
-        return self.prompt_tokens + self.completion_tokens
 
 
 def terms(settings: Settings) -> BudgetTerms:
@@ -69,59 +54,80 @@ def terms(settings: Settings) -> BudgetTerms:
 
 
 async def open_call(ctx: AppContext, intent: Intent) -> Opened | Refused:
-    """Commit the intent and hold its worst case against the budget, or say why not.
+    """Commit the intent and reserve its worst case in the budget, or return why not.
 
-    When less than the worst case is left, the account's calls run one at a time: this waits for
-    the others, for at most ALONE_WAIT_SECONDS, and then refuses as `busy`.
+    When less than the worst case is left, calls run one at a time: the account's, or everybody's
+    if the platform's cap is the limit. This waits for the others for at most ALONE_WAIT_SECONDS,
+    then refuses as `busy`.
     """
     give_up_at = time.monotonic() + ALONE_WAIT_SECONDS
     while True:
         opened = await _commit_intent(ctx, intent)
-        is_busy = isinstance(opened, Refused) and opened.reason == "busy"
+        is_busy = isinstance(opened, Refused) and opened.reason in ("busy", "platform_busy")
         if not is_busy or time.monotonic() > give_up_at:
             return opened
         await asyncio.sleep(_ALONE_POLL_SECONDS)
 
 
 async def _commit_intent(ctx: AppContext, intent: Intent) -> Opened | Refused:
-    committing = ctx.writer.commit(book, intent)
+    committing = ctx.writer.commit(booking(ctx.settings), intent)
     try:
         opened = await asyncio.shield(committing)
     except asyncio.CancelledError:
         committing.add_done_callback(lambda done: _close_unsent(ctx, intent, done))
         raise
+    except Exception:
+        own = await _find_own(ctx, intent)
+        if own is None:
+            # If it was committed after all, it is released once the database is back.
+            settle_call(ctx, _never_sent(intent))
+            raise
+        return own
     assert not isinstance(opened, bool)
     return opened
+
+
+async def _find_own(ctx: AppContext, intent: Intent) -> Opened | None:
+    """Return the open call if the commit succeeded and only its answer was lost."""
+    try:
+        return await ctx.writer.commit(find_open, intent.call_id)
+    except asyncio.CancelledError:
+        settle_call(ctx, _never_sent(intent))
+        raise
+    except Exception:
+        return None
 
 
 def _close_unsent(
     ctx: AppContext, intent: Intent, committing: asyncio.Future[Opened | Refused | bool]
 ) -> None:
     """Close a call that was cancelled between its intent and its sending."""
-    if committing.cancelled() or not isinstance(committing.result(), Opened):
+    if committing.cancelled():
         return
-    settle_call(
-        ctx,
-        Settlement(
-            call_id=intent.call_id,
-            account_id=intent.account_id,
-            state="cancelled",
-            tokens=Tokens(),
-            cost_nano_usd=0,
-            cost_source="estimated",
-            total_ms=0,
-            error_code="never_sent",
-        ),
+    if committing.exception() or isinstance(committing.result(), Opened):
+        settle_call(ctx, _never_sent(intent))
+
+
+def _never_sent(intent: Intent) -> Settlement:
+    return Settlement(
+        call_id=intent.call_id,
+        account_id=intent.account_id,
+        state="cancelled",
+        tokens=Tokens(),
+        cost_nano_usd=0,
+        cost_source="estimated",
+        total_ms=0,
+        error_code="never_sent",
     )
 
 
 def settle_call(ctx: AppContext, settlement: Settlement) -> asyncio.Future[Opened | Refused | bool]:
     """Queue the settlement at once, before any later intent; the future ends when it is committed.
 
-    Not a coroutine: a caller that is cancelled right after this has still settled. A database that
-    can't take it now is asked again until it can.
+    Not a coroutine: the call is settled even if the caller is cancelled right after this. If the
+    database cannot store it, this is retried at growing intervals until it can.
     """
-    written = ctx.writer.commit(book, settlement)
+    written = ctx.writer.commit(booking(ctx.settings), settlement)
     written.add_done_callback(lambda done: _settle_again_if_failed(ctx, settlement, done))
     return written
 
@@ -129,42 +135,43 @@ def settle_call(ctx: AppContext, settlement: Settlement) -> asyncio.Future[Opene
 def _settle_again_if_failed(
     ctx: AppContext, settlement: Settlement, written: asyncio.Future[Opened | Refused | bool]
 ) -> None:
-    if written.cancelled() or not (error := written.exception()):
-        return
-    log.error("ledger.settle_failed", call_id=settlement.call_id, exc_info=error)
-    # Meanwhile nobody renews its lease: should this process die first, others explain the row.
-    asyncio.get_running_loop().call_later(SETTLE_AGAIN_SECONDS, settle_call, ctx, settlement)
+    if not written.cancelled() and (error := written.exception()):
+        # Its lease is no longer renewed: if this process dies first, others expire the call.
+        ctx.unsettled.keep(_settle_again(ctx, settlement, error))
 
 
-async def calls_of_turn(ctx: AppContext, turn_id: TurnId) -> list[ModelCall]:
-    """Return the turn's calls in the order in which they began."""
-    query = select(ModelCall).where(col(ModelCall.turn_id) == turn_id)
-    async with reading(ctx.engine) as session:
-        return list(await session.exec(query.order_by(col(ModelCall.started_at_ms), ModelCall.id)))
+async def _settle_again(ctx: AppContext, settlement: Settlement, error: BaseException) -> None:
+    pause = SETTLE_AGAIN_SECONDS
+    try:
+        while True:
+            log.error("ledger.settle_failed", call_id=settlement.call_id, exc_info=error)
+            if not isinstance(error, OUTAGES):
+                settlement = _plain(settlement)
+            await ctx.unsettled.pause(pause)
+            pause = min(2 * pause, MAX_PAUSE_SECONDS)
+            try:
+                await ctx.writer.commit(booking(ctx.settings), settlement)
+            except Exception as again:
+                error = again
+            else:
+                return
+    except asyncio.CancelledError:
+        # The last trace of it: an operator can still book the row from this.
+        log.error("ledger.never_settled", **asdict(settlement))
+        raise
 
 
-async def turn_usage(ctx: AppContext, turn_id: TurnId) -> TurnUsage:
-    query = sqlalchemy.select(
-        func.coalesce(func.sum(ModelCall.prompt_tokens), 0),
-        func.coalesce(func.sum(ModelCall.completion_tokens), 0),
-        func.count(),
-        func.coalesce(func.sum(ModelCall.cost_nano_usd), 0),
-        func.count(case((_is_unsure(ctx), 1))),
-    ).where(col(ModelCall.turn_id) == turn_id)
-    async with reading(ctx.engine) as session:
-        row = (await session.execute(query)).one()
-    return TurnUsage(*(int(value) for value in row))
+def _plain(settlement: Settlement) -> Settlement:
+    """Return it without its texts, which come from outside: these may be what can't be stored."""
+    return replace(settlement, error_code="not_bookable", gateway_call_id=None, response_id=None)
 
 
-def _is_unsure(ctx: AppContext) -> ColumnElement[bool]:
-    is_pending = col(ModelCall.cost_source) == "pending"
-    if not ctx.settings.litellm_has_database:
-        return is_pending
-    is_to_be_told = and_(
-        col(ModelCall.cost_source) == "estimated",
-        col(ModelCall.started_at_ms) > now_ms() - LOOK_BACK_MS,
-    )
-    return or_(is_pending, is_to_be_told)
+async def flush(ctx: AppContext, timeout_seconds: float = FLUSH_SECONDS) -> None:
+    """Write what still waits for a retry. Call it before the database is closed."""
+    with suppress(Exception):
+        # When this is done, everything queued before it has been tried.
+        await ctx.writer.commit(find_open, CallId(""))
+    await ctx.unsettled.flush(timeout_seconds)
 
 
 async def has_open_calls(ctx: AppContext, turn_id: TurnId) -> bool:
@@ -176,7 +183,7 @@ async def has_open_calls(ctx: AppContext, turn_id: TurnId) -> bool:
 
 
 async def wait_until_closed(ctx: AppContext, turn_id: TurnId, timeout_seconds: float) -> bool:
-    """Wait until no call of the turn is open; False when some still are after the time-out."""
+    """Wait until no call of the turn is open; False if some still are after the timeout."""
     give_up_at = time.monotonic() + timeout_seconds
     while await has_open_calls(ctx, turn_id):
         if time.monotonic() >= give_up_at:
@@ -186,21 +193,20 @@ async def wait_until_closed(ctx: AppContext, turn_id: TurnId, timeout_seconds: f
 
 
 async def abort_cancelled(ctx: AppContext) -> int:
-    """End this process's calls of turns that somebody, perhaps in another process, cancelled."""
-    by_turn = {call.turn_id: call.agent_id for call in ctx.open_calls if call.turn_id}
-    if not by_turn:
+    """End this process's calls of turns that were cancelled, perhaps in another process."""
+    turn_ids = {call.turn_id for call in ctx.open_calls if call.turn_id}
+    if not turn_ids:
         return 0
-    query = select(Turn.id).where(
-        col(Turn.id).in_(list(by_turn)), col(Turn.cancel_requested_at_ms).is_not(None)
+    query = select(col(Turn.id)).where(
+        col(Turn.id).in_(turn_ids), col(Turn.cancel_requested_at_ms).is_not(None)
     )
     async with reading(ctx.engine) as session:
         cancelled = list(await session.exec(query))
-    return sum(ctx.open_calls.abort(by_turn[TurnId(turn_id)]) for turn_id in cancelled)
+    return sum(ctx.open_calls.abort(turn_id) for turn_id in cancelled)
 
 
 async def renew_leases(ctx: AppContext) -> None:
-    """Say that the calls which this process is relaying are alive."""
+    """Renew the leases of the calls that this process is relaying."""
     open_ids = [call.call_id for call in ctx.open_calls]
     if open_ids:
-        until_ms = now_ms() + LEASE_SECONDS * 1000
-        await asyncio.shield(ctx.writer.commit(book, Renewal(open_ids, until_ms)))
+        await asyncio.shield(ctx.writer.commit(booking(ctx.settings), Renewal(open_ids)))

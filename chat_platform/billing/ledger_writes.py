@@ -1,14 +1,20 @@
-"""The ledger's one write path: every change of a call and of its budget goes through `book`.
+"""The ledger's one write path: every change of a call and of its budget goes through `booking`.
 
-A plan for many entries in one transaction. It reads and writes rows by key only, so its time does
-not grow with the ledger.
+The usual case takes a shorter way to the same effect (`ledger_usual`). `book` plans any number of
+entries in one transaction. It reads and writes rows by key only, so its time does not grow with
+the ledger.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
+from chat_platform.billing import ledger_statements as sql
 from chat_platform.billing.ledger_rows import (
     LEASE_SECONDS,
+    MAX_COST_NANO_USD,
+    MAX_TOKENS,
     CallRow,
     Correction,
     Entry,
@@ -19,81 +25,71 @@ from chat_platform.billing.ledger_rows import (
     Refused,
     Renewal,
     Settlement,
+    sane_tokens,
 )
+from chat_platform.billing.ledger_usual import book_usual
+from chat_platform.billing.period_sums import of_period
+from chat_platform.billing.platform_bookings import PlatformBookings
+from chat_platform.billing.platform_caps import NO_CAPS, Caps, caps_of, day_of
 from chat_platform.billing.reservations import (
     Counters,
     charged,
     closed,
     first_counters,
+    is_in_period,
+    just_before,
     opened,
     renewed,
     reservation,
 )
-from chat_platform.group_commit.statements import Params, Plan, Rows, Statement, Step
-from chat_platform.ids import AccountId, TurnId
+from chat_platform.database.group_commit.statements import (
+    Params,
+    Plan,
+    Planner,
+    Rows,
+    Step,
+)
+from chat_platform.settings import Settings
+from chat_platform.values.ids import AccountId, CallId, TurnId
 
-_PAYERS = Statement(
-    "select a.id, a.billing_key_version, a.disabled_at_ms, a.deleting_at_ms, g.agent_id,"
-    " t.id, t.cancel_requested_at_ms"
-    " from accounts a join agents g on g.account_id = a.id"
-    " left join turns t on t.account_id = a.id and t.status = 'running'"
-    " where a.id in :account_ids"
-)
-# In a stable order: processes that share accounts then wait for one another, and never in a ring.
-_BUDGETS = Statement(
-    "select account_id, limit_nano_usd, period, period_start_ms, period_end_ms, spent_nano_usd,"
-    " reserved_nano_usd, open_calls, background_spent_nano_usd, background_reserved_nano_usd"
-    " from budgets where account_id in :account_ids order by account_id for update"
-)
-_NEW_BUDGET = Statement(
-    "insert into budgets (account_id, limit_nano_usd, period, period_start_ms, period_end_ms,"
-    " spent_nano_usd, reserved_nano_usd, open_calls, background_spent_nano_usd,"
-    " background_reserved_nano_usd) values (:account_id, :limit_nano_usd, :period,"
-    " :period_start_ms, :period_end_ms, 0, 0, 0, 0, 0) on conflict do nothing"
-)
-_SAVE_BUDGET = Statement(
-    "update budgets set period_start_ms = :period_start_ms, period_end_ms = :period_end_ms,"
-    " spent_nano_usd = :spent_nano_usd, reserved_nano_usd = :reserved_nano_usd,"
-    " open_calls = :open_calls, background_spent_nano_usd = :background_spent_nano_usd,"
-    " background_reserved_nano_usd = :background_reserved_nano_usd"
-    " where account_id = :account_id"
-)
-_NEW_CALL = Statement(
-    "insert into model_calls (id, account_id, agent_id, turn_id, kind, model, state,"
-    " prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nano_usd,"
-    " cost_source, reserved_nano_usd, period_start_ms, owner, lease_until_ms, started_at_ms)"
-    " values (:id, :account_id, :agent_id, :turn_id, :kind, :model, 'dispatched', 0, 0, 0, 0, 0,"
-    " 'pending', :held, :period_start_ms, :owner, :lease_until_ms, :started_at_ms)"
-)
-_CALLS = Statement(
-    f"select {', '.join(CallRow._fields)} from model_calls where id in :call_ids"  # noqa: S608
-)
-_SAVE_CALL = Statement(
-    "update model_calls set state = :state, prompt_tokens = :prompt_tokens,"
-    " completion_tokens = :completion_tokens, cached_tokens = :cached_tokens,"
-    " reasoning_tokens = :reasoning_tokens, cost_nano_usd = :cost_nano_usd,"
-    " cost_source = :cost_source, upstream_status = :upstream_status, error_code = :error_code,"
-    " gateway_call_id = :gateway_call_id, response_id = :response_id,"
-    " first_byte_ms = :first_byte_ms, total_ms = :total_ms where id = :id"
-)
-_RENEW = Statement(
-    "update model_calls set lease_until_ms = :lease_until_ms"
-    " where id in :call_ids and state = 'dispatched'"
-)
+_LEASE_MS = LEASE_SECONDS * 1000
 
 _ChangedEntry = Settlement | Expiry | Correction | GivenUp
 
 
-def book(entries: list[Entry]) -> Plan[Opened | Refused | bool]:
-    """Write all entries, in order. An Intent gives Opened or Refused; others, if they applied."""
-    return _Booking(entries).plan()
+def booking(settings: Settings) -> Planner[Entry, Opened | Refused | bool]:
+    """Return the planner that writes entries under these settings."""
+    return _booking(caps_of(settings))
+
+
+@cache
+def _booking(caps: Caps) -> Planner[Entry, Opened | Refused | bool]:
+    """The same object for the same caps: only entries with the same planner share a transaction."""
+    full = partial(book, caps=caps)
+    return full if caps.are_set else partial(book_usual, otherwise=full)
+
+
+def book(entries: list[Entry], caps: Caps = NO_CAPS) -> Plan[Opened | Refused | bool]:
+    """Write all entries, in order. Intents give Opened or Refused, others whether they applied."""
+    return _Booking(entries, caps).plan()
+
+
+def find_open(asked: list[CallId]) -> Plan[Opened | None]:
+    """Find which of these calls are open: the only way to tell whether an intent was committed
+    if the answer to its COMMIT was lost."""
+    step = Step(is_last=True)
+    step.add(sql.OWN_CALLS, call_ids=list(dict.fromkeys(asked)))
+    [rows] = yield step
+    found = {row[0]: Opened(row[1], row[2]) for row in rows}
+    return [found.get(call_id) for call_id in asked]
 
 
 class _Booking:
     """The rows that one group of entries touches, read once and written once."""
 
-    def __init__(self, entries: list[Entry]) -> None:
+    def __init__(self, entries: list[Entry], caps: Caps) -> None:
         self._entries = entries
+        self._platform = PlatformBookings(caps)
         self._intents = [entry for entry in entries if isinstance(entry, Intent)]
         self._payers: dict[str, Sequence[Any]] = {}
         self._stored: dict[str, Counters] = {}
@@ -107,8 +103,14 @@ class _Booking:
         self._note(reads, (yield reads))
         if new := self._new_budgets():
             self._note(new, (yield new))
+        yield from self._platform.read(self._intents, self._calls.values())
         self._budgets = dict(self._stored)
-        results = [self._result(entry) for entry in self._entries]
+        results: list[Opened | Refused | bool] = []
+        for entry in self._entries:
+            if isinstance(entry, Intent):
+                entry = self._within_period(entry)
+                yield from self._bring_to_period(entry)
+            results.append(self._result(entry))
         yield self._writes()
         return results
 
@@ -117,47 +119,91 @@ class _Booking:
         changes = (entry for entry in self._entries if not isinstance(entry, Intent | Renewal))
         calls = [entry.call_id for entry in changes]
         step = Step()
-        step.add(_BUDGETS, account_ids=self._account_ids())
+        step.add(sql.BUDGETS, account_ids=self._account_ids())
         if payers:
-            step.add(_PAYERS, account_ids=payers)
+            step.add(sql.PAYERS, account_ids=payers)
         if calls:
-            step.add(_CALLS, call_ids=calls)
+            step.add(sql.CALLS, call_ids=calls)
         return step
 
     def _new_budgets(self) -> Step | None:
-        """Make the budgets of accounts that call for the first time, and read them again: another
-        process may be making them too."""
-        new = {i.account_id: i for i in self._intents if i.account_id not in self._stored}
+        """Create the budgets of accounts that call for the first time, then read them all again:
+        another process may be creating them too."""
+        # The last one counts: the earliest call begins the budget's period.
+        latest_first = sorted(self._intents, key=lambda intent: -intent.now_ms)
+        new = {i.account_id: i for i in latest_first if i.account_id not in self._stored}
         known = sorted(new.keys() & self._payers.keys())
         if not known:
             return None
         step = Step()
         for account_id in known:
-            step.add(_NEW_BUDGET, **_first_budget(new[account_id])._asdict())
-        step.add(_BUDGETS, account_ids=self._account_ids())
+            step.add(sql.NEW_BUDGET, **_first_budget(new[account_id])._asdict())
+        step.add(sql.BUDGETS, account_ids=self._account_ids())
         return step
 
     def _note(self, step: Step, found: list[Rows]) -> None:
         for (statement, _), rows in zip(step.queries, found, strict=True):
-            if statement is _BUDGETS:
+            if statement is sql.BUDGETS:
                 self._stored = {row[0]: Counters(*row) for row in rows}
-            elif statement is _PAYERS:
+            elif statement is sql.PAYERS:
                 self._payers = {row[0]: row for row in rows}
-            elif statement is _CALLS:
+            elif statement is sql.CALLS:
                 self._calls = {row[0]: CallRow(*row) for row in rows}
 
-    def _writes(self) -> Step:
-        step = Step(is_last=True)
+    def _within_period(self, intent: Intent) -> Intent:
+        """Begin the call with its period, if it comes from a clock that is a little behind.
+
+        Otherwise the budget would move back, and its other calls would count elsewhere.
+        """
+        counters = self._budgets.get(intent.account_id)
+        if counters is None or not just_before(counters, intent.now_ms):
+            return intent
+        start_ms = counters.period_start_ms
+        # The platform counts by day, and has read only the day that the intent named.
+        is_same_day = day_of(start_ms) == day_of(intent.now_ms)
+        return replace(intent, now_ms=start_ms) if is_same_day else intent
+
+    def _bring_to_period(self, intent: Intent) -> Plan[None]:
+        """Move the budget to the period that contains the call, with the ledger's sums for it."""
+        counters = self._budgets.get(intent.account_id)
+        if counters is None or is_in_period(counters, intent.now_ms):
+            return []
+        moved = renewed(counters, intent.now_ms)
+        # So that this group's own changes are counted.
+        step = self._call_writes(Step())
+        step.add(sql.TAKE_PERIODS_CALLS, **of_period(moved))
+        step.add(sql.COUNT_PERIOD, **of_period(moved))
+        [*_, [sums]] = yield step
+        self._budgets[intent.account_id] = moved.counted(*sums)
+        self._take_calls(moved)
+        return []
+
+    def _take_calls(self, counters: Counters) -> None:
+        """Repeat in the rows in memory what was done in the database."""
+        for call_id, row in self._calls.items():
+            is_own = row.account_id == counters.account_id
+            if is_own and is_in_period(counters, row.started_at_ms):
+                self._calls[call_id] = row._replace(period_start_ms=counters.period_start_ms)
+
+    def _call_writes(self, step: Step) -> Step:
+        """Add the writes of new and changed calls, each only once."""
         for call in self._new_calls:
-            step.add(_NEW_CALL, **call)
+            step.add(sql.NEW_CALL, **call)
         for row in self._changed.values():
-            step.add(_SAVE_CALL, **row._asdict())
+            step.add(sql.SAVE_CALL, **row._asdict())
+        self._new_calls.clear()
+        self._changed.clear()
+        return step
+
+    def _writes(self) -> Step:
+        step = self._call_writes(Step(is_last=True))
         for entry in self._entries:
             if isinstance(entry, Renewal):
-                step.add(_RENEW, lease_until_ms=entry.lease_until_ms, call_ids=entry.call_ids)
+                step.add(sql.RENEW, lease_ms=_LEASE_MS, call_ids=entry.call_ids)
         for account_id, counters in self._budgets.items():
             if counters is not self._stored[account_id]:
-                step.add(_SAVE_BUDGET, **counters._asdict())
+                step.add(sql.SAVE_BUDGET, **counters._asdict())
+        self._platform.write(step)
         return step
 
     def _account_ids(self) -> list[AccountId]:
@@ -172,26 +218,36 @@ class _Booking:
         payer = self._payers.get(intent.account_id)
         if payer is None or payer[4] != intent.agent_id:
             return Refused("agent_not_found")
-        _, key_version, disabled_at_ms, deleting_at_ms, _, turn_id, cancelled_at_ms = payer
+        _, key_version, disabled_at_ms, deleting_at_ms, _, turn_id, *of_turns = payer
+        turn_kind, cancelled_at_ms, loose_until_ms = of_turns
         if disabled_at_ms is not None or deleting_at_ms is not None:
             return Refused("account_disabled")
         if key_version != intent.key_version:
             return Refused("key_replaced")
         if cancelled_at_ms is not None:
             return Refused("turn_cancelled")
-        return self._reserve(intent, TurnId(turn_id) if turn_id else None)
+        # Between messages, only the run of the last message still calls the chat model.
+        is_between = turn_id is None or (turn_kind == "memory" and intent.kind == "chat")
+        if is_between and loose_until_ms:
+            return Refused("turn_over")
+        return self._reserve(intent, turn_id)
 
     def _reserve(self, intent: Intent, turn_id: TurnId | None) -> Opened | Refused:
-        counters = renewed(self._budgets[intent.account_id], intent.now_ms)
+        counters = self._budgets[intent.account_id]
         is_background = turn_id is None
         cap = counters.limit_nano_usd * intent.terms.background_percent // 100
         held = reservation(
             counters,
             intent.worst_case_nano_usd,
+            least_nano_usd=intent.least_nano_usd,
             background_cap_nano_usd=cap if is_background else None,
         )
         if not isinstance(held, int):
             return Refused(held, counters.period_end_ms, counters.spent_nano_usd)
+        held = self._platform.reserve(held, intent.now_ms, least_nano_usd=intent.least_nano_usd)
+        if isinstance(held, Refused):
+            return held
+        self._platform.hold(held, intent.now_ms)
         self._budgets[intent.account_id] = opened(counters, held, is_background=is_background)
         self._new_calls.append(_new_call(intent, turn_id, held, counters.period_start_ms))
         return Opened(turn_id, held)
@@ -205,6 +261,7 @@ class _Booking:
         counters = self._budgets.get(before.account_id)
         if counters is not None:
             self._budgets[before.account_id] = _recount(counters, before, after)
+        self._platform.change(before, after)
         return True
 
 
@@ -225,10 +282,11 @@ def _new_call(intent: Intent, turn_id: TurnId | None, held: int, period_start_ms
         "turn_id": turn_id,
         "kind": "background" if turn_id is None else intent.kind,
         "model": intent.model,
+        "prompt_tokens": min(intent.prompt_tokens, MAX_TOKENS),
         "held": held,
         "period_start_ms": period_start_ms,
         "owner": intent.owner,
-        "lease_until_ms": intent.now_ms + LEASE_SECONDS * 1000,
+        "lease_ms": _LEASE_MS,
         "started_at_ms": intent.now_ms,
     }
 
@@ -252,13 +310,13 @@ def _recount(counters: Counters, before: CallRow, after: CallRow) -> Counters:
 
 
 def _after(row: CallRow, entry: _ChangedEntry) -> CallRow | None:
-    """Return the row as the entry leaves it, None when it is too late for that entry."""
+    """Return the row as the entry leaves it; None if the entry comes too late."""
     match entry:
         case Settlement():
             return _settled(row, entry)
         case Expiry():
-            is_dead = row.state == "dispatched" and row.lease_until_ms < entry.now_ms
-            return row._replace(state="unknown", cost_source="estimated") if is_dead else None
+            is_dead = row.state == "dispatched" and row.lease_until_ms == entry.lease_until_ms
+            return _expired(row, entry) if is_dead else None
         case Correction():
             return _corrected(row, entry)
         case GivenUp():
@@ -266,18 +324,25 @@ def _after(row: CallRow, entry: _ChangedEntry) -> CallRow | None:
             return None if is_open else row._replace(cost_source="estimated")
 
 
+def _expired(row: CallRow, entry: Expiry) -> CallRow:
+    return row._replace(state="unknown", cost_source="estimated", cost_nano_usd=entry.cost_nano_usd)
+
+
 def _settled(row: CallRow, entry: Settlement) -> CallRow | None:
-    # `unknown`: its process was so slow that another took it for dead. What it says still counts.
+    # `unknown`: its process was slow, and another took it for dead. Its settlement still counts.
     if row.state not in ("dispatched", "unknown") or row.cost_source == "reconciled":
         return None
+    tokens = sane_tokens(entry.tokens)
+    is_sane = 0 <= entry.cost_nano_usd <= MAX_COST_NANO_USD
     return row._replace(
         state=entry.state,
-        prompt_tokens=entry.tokens.prompt,
-        completion_tokens=entry.tokens.completion,
-        cached_tokens=entry.tokens.cached,
-        reasoning_tokens=entry.tokens.reasoning,
-        cost_nano_usd=entry.cost_nano_usd,
-        cost_source=entry.cost_source,
+        prompt_tokens=tokens.prompt,
+        completion_tokens=tokens.completion,
+        cached_tokens=tokens.cached,
+        reasoning_tokens=tokens.reasoning,
+        # An impossible cost is ignored: the worst case becomes our estimate.
+        cost_nano_usd=entry.cost_nano_usd if is_sane else row.reserved_nano_usd,
+        cost_source=entry.cost_source if is_sane else "estimated",
         upstream_status=entry.upstream_status,
         error_code=entry.error_code,
         gateway_call_id=entry.gateway_call_id,

@@ -1,79 +1,121 @@
-"""What each turn cost, down to its last model call. Reads the ledger, never writes it."""
+"""What turns have used, down to their last model call, for every door. Only reads the ledger.
 
-from collections.abc import Collection
+Another account's turns must be kept out: by the caller, or by asking with `totals_of`.
+"""
+
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, and_, case, func, or_
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from chat_platform.billing.ledger_rows import LOOK_BACK_MS
 from chat_platform.context import AppContext
-from chat_platform.db import reading
-from chat_platform.errors import NotFound
-from chat_platform.ids import AccountId, TurnId
+from chat_platform.database.engine import reading
 from chat_platform.models import ModelCall, Turn
+from chat_platform.values.clock import now_ms
+from chat_platform.values.ids import AccountId, TurnId
+
+
+@dataclass(frozen=True)
+class TurnUsage:
+    """What a turn's calls have used so far, to the nano-dollar."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    model_calls: int = 0
+    cost_nano_usd: int = 0
+    pending_calls: int = 0
+    """Calls whose cost is not final: still open, or not reported by the gateway yet."""
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(frozen=True)
 class TurnTotal:
-    """How a turn ended, and what all its calls cost together."""
+    """A turn, and what all its calls used together."""
 
-    turn_id: TurnId
-    status: str
-    error_code: str
-    error_detail: str
-    cost_nano_usd: int
-    tokens: int
-    model_calls: int
+    turn: Turn
+    usage: TurnUsage
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A turn's calls, oldest first, and what they used: they add up to it exactly."""
+
+    usage: TurnUsage
+    calls: Sequence[ModelCall]
+
+
+async def receipt_of(ctx: AppContext, turn_id: TurnId) -> Receipt:
+    # One query: between two, a call may be settled, and the calls would not add up to the usage.
+    query = (
+        select(ModelCall, _is_unsure(ctx))
+        .where(col(ModelCall.turn_id) == turn_id)
+        .order_by(col(ModelCall.started_at_ms), col(ModelCall.id))
+    )
+    async with reading(ctx.engine) as session:
+        rows = (await session.exec(query)).all()
+    calls = [call for call, _ in rows]
+    usage = TurnUsage(
+        prompt_tokens=sum(call.prompt_tokens for call in calls),
+        completion_tokens=sum(call.completion_tokens for call in calls),
+        model_calls=len(calls),
+        cost_nano_usd=sum(call.cost_nano_usd for call in calls),
+        pending_calls=sum(is_unsure for _, is_unsure in rows),
+    )
+    return Receipt(usage, calls)
+
+
+async def usage_of(ctx: AppContext, turn_id: TurnId) -> TurnUsage:
+    """Return what the turn's receipt adds up to."""
+    async with reading(ctx.engine) as session:
+        return (await _usages(ctx, session, [turn_id])).get(turn_id, TurnUsage())
 
 
 async def totals_of(
     ctx: AppContext, account_id: AccountId, turn_ids: Collection[str]
 ) -> dict[str, TurnTotal]:
-    """Return the totals of those of the turns that are the account's."""
+    """Return what the receipts of these turns add up to, except for other accounts' turns."""
     turns = select(Turn).where(col(Turn.account_id) == account_id, col(Turn.id).in_(turn_ids))
+    async with reading(ctx.engine) as session:
+        found = {turn.id: turn for turn in await session.exec(turns)}
+        usages = await _usages(ctx, session, list(found))
+    return {id_: TurnTotal(turn, usages.get(id_, TurnUsage())) for id_, turn in found.items()}
+
+
+async def _usages(
+    ctx: AppContext, session: AsyncSession, turn_ids: Collection[str]
+) -> dict[str, TurnUsage]:
     sums = (
         select(
-            ModelCall.turn_id,
-            func.sum(ModelCall.cost_nano_usd),
-            func.sum(ModelCall.prompt_tokens + ModelCall.completion_tokens),
+            col(ModelCall.turn_id),
+            func.sum(ModelCall.prompt_tokens),
+            func.sum(ModelCall.completion_tokens),
             func.count(),
         )
-        .where(col(ModelCall.account_id) == account_id, col(ModelCall.turn_id).in_(turn_ids))
+        # `select` knows the types of four columns at most.
+        .add_columns(
+            func.sum(ModelCall.cost_nano_usd),
+            func.count(case((_is_unsure(ctx), 1))),
+        )
+        .where(col(ModelCall.turn_id).in_(turn_ids))
         .group_by(col(ModelCall.turn_id))
     )
-    async with reading(ctx.engine) as session:
-        spent = {turn_id: tuple(rest) for turn_id, *rest in await session.exec(sums)}
-        found = list(await session.exec(turns))
-    return {turn.id: _total(turn, *spent.get(turn.id, (0, 0, 0))) for turn in found}
+    rows = (await session.execute(sums)).all()
+    # Postgres sums integers as decimals.
+    return {str(turn_id): TurnUsage(*map(int, row)) for turn_id, *row in rows}
 
 
-async def receipt_of(
-    ctx: AppContext, account_id: AccountId, turn_id: str
-) -> tuple[TurnTotal, list[ModelCall]]:
-    """Return the turn's total and every call in it, first call first: the costs add up to it.
-
-    Raises NotFound, also for somebody else's turn.
-    """
-    total = (await totals_of(ctx, account_id, [turn_id])).get(turn_id)
-    if total is None:
-        raise NotFound("There is no such turn.")
-    calls = (
-        select(ModelCall)
-        .where(col(ModelCall.account_id) == account_id, col(ModelCall.turn_id) == turn_id)
-        .order_by(col(ModelCall.started_at_ms), col(ModelCall.id))
+def _is_unsure(ctx: AppContext) -> ColumnElement[bool]:
+    is_pending = col(ModelCall.cost_source) == "pending"
+    if not ctx.settings.litellm_has_database:
+        return is_pending
+    is_to_be_told = and_(
+        col(ModelCall.cost_source) == "estimated",
+        col(ModelCall.started_at_ms) > now_ms() - LOOK_BACK_MS,
     )
-    async with reading(ctx.engine) as session:
-        return total, list(await session.exec(calls))
-
-
-def _total(turn: Turn, cost_nano_usd: int, tokens: int, model_calls: int) -> TurnTotal:
-    return TurnTotal(
-        turn_id=TurnId(turn.id),
-        status=turn.status,
-        error_code=turn.error_code or "",
-        error_detail=turn.error_detail or "",
-        # Postgres sums integers as decimals.
-        cost_nano_usd=int(cost_nano_usd),
-        tokens=int(tokens),
-        model_calls=model_calls,
-    )
+    return or_(is_pending, is_to_be_told)

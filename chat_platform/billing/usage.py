@@ -1,26 +1,27 @@
-"""What an account has used between two times, cut by day, model, kind and turn. Reads only."""
+"""What an account has used between two times, by day, model, kind and turn. Reads only."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, case, func, select
-from sqlmodel import col
+from sqlalchemy import case, func
+from sqlmodel import col, select
 
 from chat_platform.billing.budgets import BudgetView, budget_of
 from chat_platform.context import AppContext
-from chat_platform.db import reading
-from chat_platform.ids import AccountId
+from chat_platform.database.engine import reading
 from chat_platform.models import ModelCall
+from chat_platform.values.ids import AccountId, TurnId
 
-# Every zone's offset is a multiple of a quarter of an hour: no such span lies in two days.
+# Every zone's offset is a multiple of a quarter of an hour, so no quarter spans two days.
 _QUARTER_MS = 900_000
 
 
 @dataclass(frozen=True)
 class UsageLine:
-    """One line of a list: what it stands for, and its part of the totals."""
+    """One line of a list: its name, and its part of the totals."""
 
     name: str
     cost_nano_usd: int
@@ -31,7 +32,7 @@ class UsageLine:
 
 @dataclass(frozen=True)
 class UsageReport:
-    """Every list adds up to the totals exactly: all are cut from one reading."""
+    """Every list adds up to the totals exactly: all come from one query."""
 
     start_ms: int
     end_ms: int
@@ -47,7 +48,7 @@ class UsageReport:
     by_model: list[UsageLine]
     by_kind: list[UsageLine]
     by_turn: list[UsageLine]
-    """By turn id; background calls stand under an empty name."""
+    """By turn id; background calls are listed under an empty name."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class _Slice:
     quarter: int
     model: str
     kind: str
-    turn_id: str | None
+    turn_id: TurnId | None
     cost_nano_usd: int
     model_calls: int
     prompt_tokens: int
@@ -71,9 +72,9 @@ async def report(
     end_ms: int | None = None,
     zone: ZoneInfo,
 ) -> UsageReport:
-    """Return what the account used from `start_ms` until before `end_ms`.
+    """Return what the account used from `start_ms` up to, but not including, `end_ms`.
 
-    Without times: the running budget period. Days begin at midnight in `zone`.
+    Without times: the current budget period. Days begin at midnight in `zone`.
     """
     budget = await budget_of(ctx, account_id)
     start_ms = budget.period_start_ms if start_ms is None else start_ms
@@ -105,8 +106,8 @@ async def _slices(
     is_pending = col(ModelCall.cost_source) == "pending"
     cuts = (quarter, col(ModelCall.model), col(ModelCall.kind), col(ModelCall.turn_id))
     query = (
-        select(
-            *cuts,
+        select(*cuts)
+        .add_columns(
             func.sum(ModelCall.cost_nano_usd),
             func.count(),
             func.sum(ModelCall.prompt_tokens),
@@ -120,7 +121,7 @@ async def _slices(
         return [_slice(row) for row in (await session.execute(query)).all()]
 
 
-def _slice(row: Row) -> _Slice:
+def _slice(row: Sequence[Any]) -> _Slice:
     quarter, model, kind, turn_id, *sums = row
     return _Slice(quarter, model, kind, turn_id, *(int(value) for value in sums))
 

@@ -1,5 +1,5 @@
-"""A small, deterministic OpenAI-compatible model, for a start without any provider's key.
+"""A small, deterministic OpenAI-compatible model, to start without a provider's API key.
 
 It edits the agent's memory through tool calls and answers from it, counts its usage from the real
-text, and streams. With `--faults` it doubles as the upstream that tests put out of order.
+text, and streams. With `--faults` it also serves as a failing upstream in tests.
 """

@@ -1,4 +1,4 @@
-"""Decides what the demo model says to a request. The same request gets the same answer."""
+"""Decides what the demo model answers. The same request always gets the same answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 from chat_platform.demo_model import story
 from chat_platform.demo_model.context_window import ContextWindow
+from chat_platform.demo_model.recall import asks_about_something, recall, tell_ignorance
 from chat_platform.demo_model.wishes import (
     Archive,
     KeepFact,
@@ -18,11 +19,12 @@ from chat_platform.demo_model.wishes import (
     asks_who_you_are,
     language_of,
     long_text_words,
+    statements_of,
     wishes_of,
 )
 
 READING_PACE_MS = 40
-"""Between two words of a long text: long enough to press stop."""
+"""Between two words of a long text: slow enough to press stop."""
 TALKING_PACE_MS = 5
 
 
@@ -34,7 +36,7 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Answer:
-    """Words, or one tool call."""
+    """A text or one tool call."""
 
     text: str = ""
     tool_call: ToolCall | None = None
@@ -57,7 +59,7 @@ def answer(context: ContextWindow) -> Answer:
 
 
 def _asks_for_summary(text: str) -> bool:
-    """Letta's compaction ends its requests so, in every mode."""
+    """Letta's compaction requests contain this, in every mode."""
     return "Only output the summary" in text or "being evicted from" in text
 
 
@@ -97,40 +99,54 @@ def _done(wish: Wish, context: ContextWindow, language: Language) -> str:
         case KeepFact(fact):
             return f"Запомнил: {fact}." if is_russian else f"I will remember: {fact}."
         case Archive(text):
-            return f"В архиве: {text}." if is_russian else f"I put it into the archive: {text}."
+            return (
+                f"Добавил в архив: {text}."
+                if is_russian
+                else f"I have added this to the archive: {text}."
+            )
         case Search(query):
             found = context.last_tool_result or "-"
             return (
                 f"Вот что нашлось в архиве по запросу «{query}»:\n\n{found}"
                 if is_russian
-                else f"This is what my archive holds about “{query}”:\n\n{found}"
+                else f"This is what I found in my archive for “{query}”:\n\n{found}"
             )
 
 
 def _talk(text: str, context: ContextWindow, language: Language) -> str:
     if asks_for_name(text):
         return _tell_name(context.person_name, language)
+    if asks_about_something(text) and (known := _recall(text, context)):
+        return known
     if asks_what_is_known(text):
         return _tell_facts(context.person_name, context.facts, language)
     if asks_who_you_are(text):
         return _INTRODUCTION[language]
+    if asks_about_something(text):
+        return tell_ignorance(text, language)
     return _echo(text, context.person_name, language)
 
 
 _INTRODUCTION: dict[Language, str] = {
     "en": (
-        "Hello! I am your personal agent, answered for by the built-in demo model. I keep what you"
-        " tell me: try “my name is Ada”, “remember that I like tea”, and later “what do you"
-        " remember?”. Ask me for “a long story” to see a reply stream. Set GEMINI_API_KEY for a"
-        " real model."
+        "Hello! I am your personal agent, running on the built-in demo model. I remember what you"
+        " tell me: try “my name is Ada” or “remember that my locker code is 4471”, and later “what"
+        " is my locker code?” or “what do you remember?”. Ask me for “a long story” to see an"
+        " answer stream. Set GEMINI_API_KEY to use a real model."
     ),
     "ru": (
-        "Здравствуйте! Я ваш личный агент, а отвечает за меня встроенная демонстрационная модель."
-        " Я запоминаю то, что вы мне говорите: напишите «меня зовут Ада», «запомни, что я люблю"
-        " чай», а потом «что ты помнишь?». Попросите «длинный рассказ», чтобы увидеть длинный"
-        " ответ. Для настоящей модели задайте GEMINI_API_KEY."
+        "Здравствуйте! Я ваш личный агент, сейчас за меня отвечает встроенная демо-модель. Я"
+        " запоминаю то, что вы мне говорите: напишите «меня зовут Ада» или «запомни, что код моего"
+        " шкафчика 4471», а потом спросите «какой код у моего шкафчика?» или «что ты помнишь?»."
+        " Попросите «длинный рассказ», чтобы увидеть, как ответ приходит по частям. Чтобы отвечала"
+        " настоящая модель, задайте GEMINI_API_KEY."
     ),
 }
+
+
+def _recall(text: str, context: ContextWindow) -> str:
+    said = [statement for message in context.said for statement in statements_of(message)]
+    return recall(text, context.remembered, context.told, said)
 
 
 def _tell_name(name: str | None, language: Language) -> str:
@@ -143,7 +159,7 @@ def _tell_facts(name: str | None, facts: list[str], language: Language) -> str:
     lines = [_tell_name(name, language)] if name else []
     lines += [f"- {fact}" for fact in facts]
     if not lines:
-        return "Пока ничего." if language == "ru" else "Nothing yet: tell me something to keep."
+        return "Пока ничего." if language == "ru" else "Nothing yet. Tell me something to remember."
     head = "Вот что я помню:" if language == "ru" else "This is what I remember:"
     return "\n".join([head, "", *lines])
 

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from chat_platform.clock import now_ms
 from chat_platform.demo_model import faults as out_of_order
 from chat_platform.demo_model.answers import Answer, answer
 from chat_platform.demo_model.calls import Call, CallList
@@ -27,14 +26,15 @@ from chat_platform.demo_model.wire import (
     usage_chunk,
     whole_body,
 )
-from chat_platform.ids import new_id
 from chat_platform.settings import DEMO_CHAT_MODEL, DEMO_EMBEDDING_MODEL
+from chat_platform.values.clock import now_ms
+from chat_platform.values.ids import new_id
 
 _MALFORMED = b'data: {"id": "broken", "choi\n\n'
 
 
 class ConnectionCut(Exception):
-    """Raised in the middle of an answer: the server then drops the connection."""
+    """Raised in the middle of an answer, to make the server drop the connection."""
 
 
 def create_app(*, with_faults: bool = False) -> Starlette:
@@ -130,7 +130,7 @@ class _DemoModel:
 def _completion(body: dict[str, Any], context: ContextWindow, chosen: Answer) -> Completion:
     return complete(
         chosen,
-        # Unlike all else not the same each time: gateways book by it, and repeats would be lost.
+        # Unlike everything else, new each time: gateways bill by it, and would drop duplicates.
         id=f"chatcmpl-{new_id()}",
         model=body["model"],
         created=now_ms() // 1000,
@@ -166,7 +166,7 @@ async def _cut_off() -> AsyncIterator[bytes]:
 async def _stream(
     body: dict[str, Any], completion: Completion, chosen: Answer, faults: Faults, call: Call
 ) -> AsyncIterator[bytes]:
-    """Yield the events of a streamed answer; the caller's leaving shows as `disconnected`."""
+    """Yield the events of a streamed answer; if the caller leaves, the state is `disconnected`."""
     try:
         async for piece in _events(completion, chosen, faults):
             yield piece

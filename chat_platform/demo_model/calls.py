@@ -1,4 +1,4 @@
-"""Remembers the calls that came in, so that tests can look at them from outside."""
+"""Records incoming calls, so that tests can inspect them from outside."""
 
 import time
 from collections import deque

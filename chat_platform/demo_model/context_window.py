@@ -1,4 +1,4 @@
-"""Reads what an agent shows the model: its memory blocks, edits since, the last message."""
+"""Reads an agent's request: its memory blocks, later edits, the last message."""
 
 import json
 import re
@@ -33,7 +33,7 @@ class ContextWindow:
 
     @property
     def steps(self) -> list[Message]:
-        """What has happened since: this turn's tool calls and their results."""
+        """What has happened since then: this turn's tool calls and their results."""
         last = max((i for i, m in enumerate(self.messages) if _is_from_user(m)), default=-1)
         return list(self.messages[last + 1 :])
 
@@ -52,8 +52,23 @@ class ContextWindow:
 
     @property
     def facts(self) -> list[str]:
-        """Facts kept by request, the oldest first, each once."""
+        """Facts kept on request, oldest first, without duplicates."""
         return list(dict.fromkeys(fact.strip() for fact in _FACT.findall(self._known)))
+
+    @property
+    def remembered(self) -> list[str]:
+        """The lines of the block about the person."""
+        return _lines(self.blocks.get("human", ""))
+
+    @property
+    def told(self) -> list[str]:
+        """What this conversation added to memory, oldest first."""
+        return _lines("\n".join(self._inserted()))
+
+    @property
+    def said(self) -> list[str]:
+        """The person's messages before the last one, oldest first."""
+        return [text_of(m) for m in self.messages if _is_from_user(m)][:-1]
 
     @property
     def blocks(self) -> dict[str, str]:
@@ -66,7 +81,7 @@ class ContextWindow:
 
     @property
     def _known(self) -> str:
-        # The agent server refreshes its prompt rarely; edits made since stand in the conversation.
+        # The agent server rarely refreshes its prompt; later edits appear only in the conversation.
         return "\n".join([self.blocks.get("human", ""), *self._inserted()])
 
     def _inserted(self) -> list[str]:
@@ -82,6 +97,11 @@ class ContextWindow:
 def read_context(body: Mapping[str, Any]) -> ContextWindow:
     tools = frozenset(tool["function"]["name"] for tool in body.get("tools") or [])
     return ContextWindow(body.get("messages") or [], tools)
+
+
+def _lines(text: str) -> list[str]:
+    lines = (_FACT.sub(r"\1", line.strip()) for line in text.splitlines())
+    return [line.rstrip(".") for line in lines if line]
 
 
 def _is_from_user(message: Message) -> bool:

@@ -1,4 +1,4 @@
-"""Turns text into vectors: texts that share words are near each other, nothing more."""
+"""Turns text into vectors: texts that share words are close to each other, nothing more."""
 
 import base64
 import hashlib
@@ -22,5 +22,5 @@ def embed(text: str, dimensions: int = DIMENSIONS) -> list[float]:
 
 
 def to_base64(vector: list[float]) -> str:
-    """Return the vector as OpenAI's clients ask for it: little-endian 32-bit floats."""
+    """Return the vector in the format OpenAI's clients request: little-endian 32-bit floats."""
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

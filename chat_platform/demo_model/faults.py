@@ -1,6 +1,6 @@
-"""Special words by which tests put the demo model out of order: `[[fail 500]]`, `[[cut]]`, ...
+"""Special words with which tests make the demo model fail: `[[fail 500]]`, `[[cut]]`, ...
 
-They are read from the last message of the person (or the text to embed):
+They are read from the person's last message (or the text to embed):
 
     [[fail S]]     answers with HTTP status S          [[fail S N]]   only the first N times
     [[cut]]        drops the connection half-way       [[unfinished]] ends without finish or [DONE]
@@ -20,7 +20,7 @@ _WORD = re.compile(r"\[\[(\w+)((?: \w+)*)\]\]")
 
 @dataclass(frozen=True)
 class Faults:
-    """What one request asks to go wrong."""
+    """The failures that one request asks for."""
 
     fail_status: int | None = None
     fail_times: int | None = None
@@ -55,7 +55,7 @@ def read_faults(text: str) -> Faults:
 
 
 def apply_faults(answer: Answer, faults: Faults, context: ContextWindow) -> Answer:
-    """Return the answer with the wished steps, length and pace."""
+    """Return the answer with the requested steps, length and pace."""
     if context.tool_rounds < faults.tools and context.tools:
         return Answer(tool_call=_some_call(context))
     if faults.words is not None:

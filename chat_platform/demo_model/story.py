@@ -1,7 +1,9 @@
-"""Tells long texts with every kind of markdown in them, the same ones each time."""
+"""Writes long texts with every kind of Markdown, always the same ones."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
+
+from chat_platform.demo_model.wishes import Language
 
 _SENTENCES = {
     "en": (
@@ -31,8 +33,8 @@ _WORDS = {
 }
 
 
-def tell(words: int, language: str) -> str:
-    """Return a text of at least that many words that ends with a whole section."""
+def tell(words: int, language: Language) -> str:
+    """Return a text of at least that many words, ending with a complete section."""
     parts: list[str] = []
     told = 0
     for section in _sections(language):
@@ -43,30 +45,30 @@ def tell(words: int, language: str) -> str:
     return "\n\n".join(parts)
 
 
-def _sections(language: str) -> Iterator[str]:
-    kinds: tuple[Callable[[int, str], str], ...] = (_paragraph, _list, _table, _code)
+def _sections(language: Language) -> Iterator[str]:
+    kinds: tuple[Callable[[int, Language], str], ...] = (_paragraph, _list, _table, _code)
     for number in count(1):
         yield f"## {_WORDS[language][0]} {number}"
         yield _paragraph(number, language)
         yield kinds[number % len(kinds)](number, language)
 
 
-def _paragraph(number: int, language: str) -> str:
+def _paragraph(number: int, language: Language) -> str:
     sentences = _SENTENCES[language]
     return " ".join(sentences[(number * 3 + i) % len(sentences)] for i in range(5))
 
 
-def _list(number: int, language: str) -> str:
+def _list(number: int, language: Language) -> str:
     _, title, *things = _WORDS[language]
     lines = "\n".join(f"{i}. {thing}" for i, thing in enumerate(things[:3], number))
     return f"{title}:\n\n{lines}"
 
 
-def _table(number: int, language: str) -> str:
+def _table(number: int, language: Language) -> str:
     hour, wind, calm = _WORDS[language][5:]
     rows = "\n".join(f"| {(number + i) % 24}:00 | {calm} |" for i in range(3))
     return f"| {hour} | {wind} |\n|---|---|\n{rows}"
 
 
-def _code(number: int, _language: str) -> str:
+def _code(number: int, _language: Language) -> str:
     return f"```python\nfor ship in passing({number}):\n    book.write(ship.name, ship.time)\n```"

@@ -1,7 +1,7 @@
-"""Counts tokens by a rule that anyone can redo by hand.
+"""Counts tokens by a rule simple enough to check by hand.
 
-A word costs one token for every four letters begun, any other visible mark costs one, and each
-message of a prompt costs three more.
+A word costs one token per four letters (rounded up), any other visible character one, and each
+message of a prompt three more.
 """
 
 import json
@@ -26,7 +26,7 @@ def count_prompt(messages: Sequence[Mapping[str, Any]], tools: Sequence[Any]) ->
 
 
 def cut_to_tokens(text: str, limit: int) -> str:
-    """Return the longest beginning of the text, in whole words, within the limit."""
+    """Return as many whole words from the beginning as fit the limit."""
     end, used = 0, 0
     for piece in _PIECE.finditer(text):
         used += -(-len(piece[0]) // _LETTERS_A_TOKEN)

@@ -1,4 +1,4 @@
-"""OpenAI's shapes: completions, their chunks, embeddings, errors."""
+"""OpenAI's formats: completions, their chunks, embeddings, errors."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 from chat_platform.demo_model.answers import Answer, ToolCall
 from chat_platform.demo_model.tokens import count_tokens, cut_to_tokens
 
-_PIECE = re.compile(r"\s*\S+\s*")
+_PIECE = re.compile(r"\s*\S+\s*|\s+")
 _ARGUMENT_PIECE = 16
 _ERRORS = {
     401: ("invalid_api_key", "authentication_error"),
@@ -21,7 +21,7 @@ _ERRORS = {
 
 @dataclass(frozen=True)
 class Completion:
-    """An answer as it goes out: cut to the caller's limit, with its usage."""
+    """An answer as it is sent: cut to the caller's limit, with its usage."""
 
     id: str
     model: str

@@ -1,4 +1,4 @@
-"""Reads what a person wants: a fact kept, a search, a long text. In English and Russian."""
+"""Recognises what a person wants: a fact kept, a search, a long text. English and Russian."""
 
 import re
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ DEFAULT_LONG_WORDS = 600
 MAX_LONG_WORDS = 5_000
 
 Language = Literal["en", "ru"]
+"""What the demo model understands and speaks; the pages may speak more."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,18 @@ class Search:
 
 
 Wish = KeepName | KeepFact | Archive | Search
-"""What needs a tool of the agent's."""
+"""What the agent needs a tool for."""
 
 _FLAGS = re.IGNORECASE
-_SENTENCE = r"([^.!?\n]+)"
+# A dot within a word, as in an address, does not end a sentence.
+_SENTENCE = r"((?:[^.!?\n]|[.!?](?=\w))+)"
 _NAME = re.compile(
     r"\b(?:my name is|(?:please )?call me|меня зовут|моё имя|мое имя)\s+"
     r"([\w'’-]+(?:\s+(?-i:[A-ZА-ЯЁ])[\w'’-]+)?)",
     _FLAGS,
 )
-_BEGIN = r"(?:^|[.!?,;\n]\s*|\b(?:please|and|also|(?:can|could) you|пожалуйста|и)\s+)"
+# Not `\s*`: from each of many blank lines it would look through all that follow.
+_BEGIN = r"(?:^|[.!?,;\n][^\S\n]*|\b(?:please|and|also|(?:can|could) you|пожалуйста|и)\s+)"
 _FACT = re.compile(
     rf"{_BEGIN}(?:remember(?:\s+that|\s*:)?|запомни(?:те)?(?:\s*,?\s*что|\s*:)?)\s+{_SENTENCE}",
     _FLAGS,
@@ -77,7 +80,7 @@ _INTRODUCTION = re.compile(
 
 
 def wishes_of(text: str) -> list[Wish]:
-    """Return what the text asks to keep or to look up, in a fixed order."""
+    """Return what the text asks to remember or to look up, in a fixed order."""
     found: list[Wish] = []
     asks = asks_for_name(text) or asks_what_is_known(text)
     if not asks and (name := _NAME.search(text)):
@@ -89,6 +92,15 @@ def wishes_of(text: str) -> list[Wish]:
     elif search := _SEARCH.search(text):
         found.append(Search(search[1].strip()))
     return found
+
+
+def statements_of(text: str) -> list[str]:
+    """Return what the text says, without its questions and without "remember that"."""
+    wished = [wish for wish in wishes_of(text) if isinstance(wish, KeepFact | Archive)]
+    if wished:
+        return [wish.fact if isinstance(wish, KeepFact) else wish.text for wish in wished]
+    sentences = re.findall(rf"{_SENTENCE}([.!?]?)", text)
+    return [said.strip() for said, end in sentences if end != "?" and said.strip()]
 
 
 def asks_for_name(text: str) -> bool:
@@ -104,7 +116,7 @@ def asks_who_you_are(text: str) -> bool:
 
 
 def long_text_words(text: str) -> int | None:
-    """Return how many words of long text are wanted, or None when none is."""
+    """Return how many words of long text are wanted, or None."""
     length = _LENGTH.search(text)
     if length:
         return min(int(length[1]), MAX_LONG_WORDS)

@@ -1,1 +1,1 @@
-"""Starts and supervises the server and those of its peers that are not configured."""
+"""Starts and supervises the server and the peers that are not configured."""

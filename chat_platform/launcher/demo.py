@@ -1,4 +1,4 @@
-"""Says how to start the demo model."""
+"""Defines how to start the demo model."""
 
 import sys
 
@@ -10,6 +10,10 @@ from chat_platform.settings import Settings
 
 def peer(settings: Settings, places: Places, port: int) -> Peer:
     flags = ("--faults",) if settings.demo_faults else ()
+    user = places.peer_user
+    # It runs from our own environment, which that user may not be able to read: it loads as our
+    # user, and switches to that one before it serves.
+    flags += ("--as-user", f"{user.uid}:{user.gid}") if user else ()
     url = f"http://127.0.0.1:{port}"
     return Peer(
         title="Demo model",

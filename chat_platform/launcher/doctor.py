@@ -1,4 +1,4 @@
-"""Examines an installation and says, for whatever is wrong, what to do: `chat-platform doctor`."""
+"""Checks an installation and suggests a fix for every problem: `chat-platform doctor`."""
 
 import json
 import os
@@ -6,16 +6,18 @@ import shutil
 import stat
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 
 from chat_platform.launcher import frontend, unprivileged
+from chat_platform.launcher.findings import Finding
+from chat_platform.launcher.free_ports import is_free
+from chat_platform.launcher.ground import reachable
 from chat_platform.launcher.letta import peer as letta
+from chat_platform.launcher.letta_exposure import password_finding, reach_finding
 from chat_platform.launcher.litellm import peer as litellm
 from chat_platform.launcher.places import Places, places_of
-from chat_platform.launcher.ports import is_free
 from chat_platform.launcher.status import read_status
 from chat_platform.settings import Settings
 
@@ -23,28 +25,15 @@ _NEEDED_GB = 3.0
 _TIMEOUT_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one check saw. `advice` is empty when nothing is to be done."""
-
-    verdict: Literal["ok", "note", "wrong"]
-    subject: str
-    words: str
-    advice: str = ""
-
-    def line(self) -> str:
-        advice = f" -> {self.advice}" if self.advice else ""
-        return f"  {self.verdict:<6}{self.subject}: {self.words}{advice}"
-
-
 async def examine(settings: Settings) -> list[Finding]:
-    """Return the findings of every check, in the order in which a person should read them."""
-    places = places_of(settings)
+    """Return the findings of every check, in reading order."""
+    places = reachable(places_of(settings))
     findings = [
         _python(),
         _disk(places),
         _secrets(places),
         _unprivileged_user(settings),
+        *_peers_user(settings, places),
         _environment("Letta", settings.letta_base_url, letta.is_installed(places)),
         _environment("LiteLLM", settings.litellm_base_url, litellm.ENVIRONMENT.is_made(places)),
         _pages(),
@@ -75,7 +64,7 @@ def _disk(places: Places) -> Finding:
 def _secrets(places: Places) -> Finding:
     file = places.data_dir / "secrets.env"
     if not file.exists():
-        return Finding("note", "Secrets", "none made yet: the first start makes them")
+        return Finding("note", "Secrets", "not created yet: the first start creates them")
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & 0o077:
         words = f"{file} can be read by others (mode {mode:o})"
@@ -90,19 +79,29 @@ def _unprivileged_user(settings: Settings) -> Finding:
     return Finding("ok", "User", f"root; Postgres runs as {user.name if user else 'root'}")
 
 
+def _peers_user(settings: Settings, places: Places) -> list[Finding]:
+    if os.geteuid() != 0 or (settings.letta_base_url and settings.litellm_base_url):
+        return []
+    if places.peer_user:
+        return [Finding("ok", "Peers", f"run as {places.peer_user.name}")]
+    words = "run as root: the user nobody cannot run any Python 3.11 on this machine"
+    advice = "install one for all users (apt install python3.11), or start as an ordinary user"
+    return [Finding("wrong", "Peers", words, advice)]
+
+
 def _environment(name: str, configured_url: str, is_installed: bool) -> Finding:
     if configured_url:
         return Finding("ok", name, f"configured: {configured_url}")
     if is_installed:
         return Finding("ok", name, "installed, started by chat-platform up")
-    advice = "chat-platform install does it ahead"
+    advice = "chat-platform install does it in advance"
     return Finding("note", name, "not installed yet: the first start does it", advice)
 
 
 def _pages() -> Finding:
     if frontend.is_built():
         return Finding("ok", "Pages", "built")
-    return Finding("note", "Pages", "not built, or changed since: the next start builds them")
+    return Finding("note", "Pages", "not built or out of date: the next start builds them")
 
 
 def _models(settings: Settings) -> Finding:
@@ -123,7 +122,7 @@ def _port(settings: Settings, places: Places) -> Finding:
 
 
 def _peer_checks(settings: Settings, places: Places) -> list[Callable[[], Awaitable[Finding]]]:
-    """Return the checks that ask peers: the configured ones, or the running embedded ones."""
+    """Return the checks of the peers: the configured ones, or the running embedded ones."""
     running = read_status(places)
     is_up = running["state"] == "ready"
     peers = running["peers"] if is_up else {}
@@ -132,6 +131,8 @@ def _peer_checks(settings: Settings, places: Places) -> list[Callable[[], Awaita
     checks: list[Callable[[], Awaitable[Finding]]] = []
     if letta_url:
         checks.append(lambda: _letta(settings, letta_url))
+        checks.append(lambda: password_finding(letta_url))
+        checks.append(lambda: reach_finding(letta_url))
     if litellm_url:
         checks.append(lambda: _litellm(settings, litellm_url))
         checks.append(lambda: _streamed_cost(settings, litellm_url))
@@ -145,29 +146,31 @@ async def _letta(settings: Settings, url: str) -> Finding:
         return Finding("ok", "Letta answers", url)
     if status in (401, 403):
         return Finding("wrong", "Letta answers", f"{status} at {url}", "check LETTA_API_TOKEN")
-    return Finding("wrong", "Letta answers", _said(status, url), "start it, check LETTA_BASE_URL")
+    return Finding(
+        "wrong", "Letta answers", _said(status, url), "start it, or check LETTA_BASE_URL"
+    )
 
 
 async def _litellm(settings: Settings, url: str) -> Finding:
     status = await _status_of(f"{url}/health/readiness", "")
     if status == 200:
         return Finding("ok", "LiteLLM answers", url)
-    advice = "start it, check LITELLM_BASE_URL"
+    advice = "start it, or check LITELLM_BASE_URL"
     return Finding("wrong", "LiteLLM answers", _said(status, url), advice)
 
 
 async def _streamed_cost(settings: Settings, url: str) -> Finding:
-    """Ask for one token, streamed: only so does it show whether the cost comes with the answer."""
-    subject = "Cost of streams"
+    """Request one streamed token: the only way to see whether the cost comes with the answer."""
+    subject = "Cost of streamed answers"
     try:
         last = await _last_chunk(settings, url)
     except (httpx.HTTPError, ValueError) as exc:
         words = f"{settings.model_for_chat} did not answer ({type(exc).__name__})"
         return Finding("wrong", subject, words, "check the model's name and the provider's key")
     if (last.get("usage") or {}).get("cost") is not None:
-        return Finding("ok", subject, "told in the last chunk (asked for one token)")
+        return Finding("ok", subject, "reported in the last chunk (tested with one token)")
     advice = "set litellm_settings.include_cost_in_streaming_usage: true in LiteLLM's config"
-    return Finding("wrong", subject, "LiteLLM does not tell it", advice)
+    return Finding("wrong", subject, "LiteLLM does not report it", advice)
 
 
 async def _last_chunk(settings: Settings, url: str) -> dict[str, Any]:

@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import dataclass
 
 from chat_platform.launcher import demo, postgres, unprivileged
+from chat_platform.launcher.free_ports import free_port
 from chat_platform.launcher.letta import peer as letta
 from chat_platform.launcher.litellm import peer as litellm
 from chat_platform.launcher.peers import Peer
 from chat_platform.launcher.places import Places
-from chat_platform.launcher.ports import free_port
 from chat_platform.launcher.steps import Steps
 from chat_platform.launcher.supervisor import Supervisor
 from chat_platform.settings import Settings
@@ -16,7 +16,7 @@ from chat_platform.settings import Settings
 
 @dataclass(frozen=True)
 class EmbeddedPeers:
-    """What of the chain is ours to start, under one supervisor."""
+    """The parts of the chain that we start, under one supervisor."""
 
     settings: Settings
     places: Places
@@ -24,7 +24,7 @@ class EmbeddedPeers:
     supervisor: Supervisor
 
     async def install(self) -> None:
-        """Make the environments that are missing. Raises LaunchFailed."""
+        """Create the missing environments. Raises LaunchFailed."""
         async with asyncio.TaskGroup() as group:
             if not self.settings.letta_base_url:
                 group.create_task(self._install_letta())
@@ -32,7 +32,7 @@ class EmbeddedPeers:
                 group.create_task(self._install_litellm())
 
     async def start(self) -> Settings:
-        """Start them all at once and return the settings with their addresses."""
+        """Start them concurrently and return the settings with their addresses."""
         found: dict[str, object] = {}
         async with asyncio.TaskGroup() as group:
             if not self.settings.letta_base_url:

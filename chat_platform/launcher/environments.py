@@ -1,4 +1,4 @@
-"""Makes the Python environments of the embedded peers, each from its own pinned requirements."""
+"""Creates the Python environments of the embedded peers, each from its own pinned requirements."""
 
 import asyncio
 import fcntl
@@ -17,6 +17,7 @@ from uv import find_uv_bin
 from chat_platform.launcher.failures import LaunchFailed
 from chat_platform.launcher.places import Places
 from chat_platform.launcher.processes import Program, Running, tail
+from chat_platform.launcher.unprivileged import make_enterable, open_to_readers
 
 _NEEDED_BYTES = 2_500_000_000
 _LOCK_SECONDS = 0.3
@@ -24,7 +25,7 @@ _LOCK_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment named after its requirements: others make another one."""
+    """A virtual environment named after the hash of its requirements: new requirements, new one."""
 
     name: str
     requirements: Path
@@ -37,7 +38,9 @@ class Environment:
         return self.folder(places) / "bin" / "python"
 
     def is_made(self, places: Places) -> bool:
-        return (self.folder(places) / "complete").exists()
+        """Return whether it is complete, and built with the Python it is to run with."""
+        done = self.folder(places) / "complete"
+        return done.exists() and done.read_text() == str(places.python)
 
 
 async def make_environment(environment: Environment, places: Places) -> None:
@@ -49,25 +52,35 @@ async def make_environment(environment: Environment, places: Places) -> None:
         check_disk_space(places.environments)
         shutil.rmtree(folder, ignore_errors=True)
         await run_uv(
-            f"install-{environment.name}", places, "venv", "-q", "-p", sys.executable, folder
+            f"install-{environment.name}", places, "venv", "-q", "-p", places.python, folder
         )
         await run_uv(
             f"install-{environment.name}",
             places,
-            *("pip", "install", "-q", "-p", environment.python(places)),
+            # The user who runs it may not be able to write compiled files there.
+            *("pip", "install", "-q", "--compile-bytecode", "-p", environment.python(places)),
             *("--require-hashes", "-r", environment.requirements),
         )
-        (folder / "complete").touch()
+        share(folder, places)
+        (folder / "complete").write_text(str(places.python))
 
 
 @asynccontextmanager
 async def installing(name: str, places: Places) -> AsyncIterator[None]:
-    """Keep others that share the folder of environments from making the same one."""
-    places.environments.mkdir(parents=True, exist_ok=True)
+    """Prevent other installations that share the folder from creating the same one."""
+    make_enterable(places.environments)
+    if places.peer_user:
+        places.environments.chmod(0o755)
     with (places.environments / f"{name}.lock").open("w") as lock:
         while not _is_locked(lock):  # noqa: ASYNC110
             await asyncio.sleep(_LOCK_SECONDS)
         yield
+
+
+def share(folder: Path, places: Places) -> None:
+    """Let the peers' user read the installation, whatever our umask is."""
+    if places.peer_user:
+        open_to_readers(folder)
 
 
 def _is_locked(file: TextIO) -> bool:
@@ -79,7 +92,7 @@ def _is_locked(file: TextIO) -> bool:
 
 
 async def run_uv(name: str, places: Places, *arguments: str | Path) -> None:
-    """Run uv to its end. Raises LaunchFailed with what it said last."""
+    """Run uv to completion. Raises LaunchFailed with its last output."""
     program = Program(
         name=name,
         argv=(find_uv_bin(), *map(str, arguments)),
@@ -91,7 +104,7 @@ async def run_uv(name: str, places: Places, *arguments: str | Path) -> None:
 
 
 async def run_to_end(program: Program, places: Places) -> None:
-    """Run a program that ends by itself; leaving early stops it. Raises LaunchFailed."""
+    """Run a program to completion; cancelling stops it. Raises LaunchFailed."""
     program.log.unlink(missing_ok=True)
     running = Running(program, places.records)
     try:
@@ -112,12 +125,12 @@ def check_disk_space(folder: Path, *, needed_bytes: int = _NEEDED_BYTES) -> None
         raise LaunchFailed(
             f"Only {free / 1e9:.1f} GB are free at {existing}; the peers need"
             f" {needed_bytes / 1e9:.1f} GB.",
-            way_out="Free some, or set CHAT_PLATFORM_ENV_DIR to a folder on a larger disk.",
+            way_out="Free some space, or set CHAT_PLATFORM_ENV_DIR to a folder on a larger disk.",
         )
 
 
 def _last_words(log: Path) -> str:
-    """Return what a log ends with in one line: uv's error with its deepest cause, where it is one.
+    """Return the end of a log as one line: uv's error with its deepest cause, if there is one.
 
     uv writes `error: ...`, then its causes, the deepest last, then hints.
     """

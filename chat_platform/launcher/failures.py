@@ -1,8 +1,8 @@
-"""How a start fails: one line that says what happened, and one that says the way out."""
+"""A failed start: one line says what happened, another what to do."""
 
 
 class LaunchFailed(Exception):
-    """The start cannot go on. Both texts are for the person at the terminal."""
+    """The start cannot continue. Both texts are for the person at the terminal."""
 
     def __init__(self, message: str, *, way_out: str = "") -> None:
         super().__init__(message)

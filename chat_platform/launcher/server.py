@@ -1,4 +1,4 @@
-"""Says how to build the pages, and how to start the server: pages, API and proxy on PORT."""
+"""Defines how to build the pages and start the server: pages, API and proxy on PORT."""
 
 import os
 import sys
@@ -43,7 +43,7 @@ def peer(settings: Settings, places: Places) -> Peer:
 
 
 async def build_pages(places: Places) -> None:
-    """Build the pages in a process of its own, which can be stopped. Raises LaunchFailed."""
+    """Build the pages in a separate process, which can be stopped. Raises LaunchFailed."""
     program = Program(
         name="frontend-build",
         argv=(sys.executable, "-m", "chat_platform", "build"),
@@ -55,7 +55,7 @@ async def build_pages(places: Places) -> None:
 
 
 def _handed_on(settings: Settings, places: Places) -> dict[str, str]:
-    """Return every setting that is not the default: the server must not read them elsewhere."""
+    """Return every setting that differs from its default, to pass on to the server."""
     chosen = {**settings.model_dump(exclude_defaults=True), "data_dir": places.data_dir}
     return {name.upper(): _plain(value) for name, value in chosen.items()}
 

@@ -1,4 +1,4 @@
-"""Writes down what runs, and reads it for `chat-platform status`."""
+"""Records what is running, and reads it for `chat-platform status`."""
 
 import json
 import os
@@ -11,11 +11,11 @@ from chat_platform.launcher.places import Places
 from chat_platform.launcher.supervisor import Supervisor
 
 State = Literal["starting", "ready", "degraded", "stopping", "not running"]
-"""`degraded`: it was ready, and a peer is being started again."""
+"""`degraded`: it was ready, and a peer is being restarted."""
 
 
 def write_status(places: Places, supervisor: Supervisor, *, state: State, url: str) -> None:
-    """Write `run/status.json`, whole or not at all; scripts may wait for its `ready`."""
+    """Write `run/status.json` atomically; scripts may wait for its `ready`."""
     trouble = any(peer.state != "running" for peer in supervisor.states.values())
     status = {
         "state": "degraded" if state == "ready" and trouble else state,
@@ -29,7 +29,7 @@ def write_status(places: Places, supervisor: Supervisor, *, state: State, url: s
 
 
 def read_status(places: Places) -> dict[str, Any]:
-    """Return what the launcher wrote last; `not running` when that launcher is gone."""
+    """Return the launcher's last status; `not running` if that launcher is gone."""
     try:
         status = json.loads(places.status.read_text())
     except (OSError, ValueError):

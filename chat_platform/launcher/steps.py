@@ -1,4 +1,4 @@
-"""Tells the person at the terminal what happens, one line a step, and how long it took."""
+"""Shows progress in the terminal: one line per step, with its duration."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from typing import TextIO
 
 
 class Steps:
-    """Prints steps as they begin and end. Several may be under way at once."""
+    """Prints steps as they begin and end. Several can run at once."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout
@@ -25,7 +25,7 @@ class Steps:
         self.say(f"  ok  {name} ({_seconds_since(started)})")
 
     def say(self, line: str) -> None:
-        # Nobody may be there to read any more: that must not keep anything from being stopped.
+        # The terminal may be gone: that must not prevent anything from being stopped.
         with suppress(OSError):
             print(line, file=self._out, flush=True)
 

@@ -1,4 +1,4 @@
-"""Runs the whole platform until it is told to stop: `chat-platform up`."""
+"""Runs the whole platform until told to stop: `chat-platform up`."""
 
 import asyncio
 import fcntl
@@ -9,12 +9,13 @@ from contextlib import contextmanager
 
 import psutil
 
-from chat_platform.db import migrate
+from chat_platform.database.engine import migrate
 from chat_platform.launcher import frontend, server
 from chat_platform.launcher.embedded import EmbeddedPeers
 from chat_platform.launcher.failures import LaunchFailed
+from chat_platform.launcher.free_ports import is_free
+from chat_platform.launcher.ground import reachable
 from chat_platform.launcher.places import Places, places_of
-from chat_platform.launcher.ports import is_free
 from chat_platform.launcher.processes import stop_leftovers
 from chat_platform.launcher.status import State, remove_status, write_status
 from chat_platform.launcher.steps import Steps
@@ -24,19 +25,21 @@ from chat_platform.settings import Settings
 
 def run_platform(settings: Settings, *, peers_only: bool = False) -> None:
     """Start everything, and stop it on Ctrl-C or SIGTERM. Raises LaunchFailed."""
-    # Whatever is written below DATA_DIR is nobody else's business.
+    # Everything written below DATA_DIR is private.
     os.umask(0o077)
     places = places_of(settings)
     make_data_dir(places)
+    places = reachable(places)
     with only_launcher(places):
         asyncio.run(_Launch(settings, places, peers_only=peers_only).run())
 
 
 def install(settings: Settings) -> None:
-    """Make the embedded peers' environments ahead of the first start. Raises LaunchFailed."""
+    """Create the embedded peers' environments before the first start. Raises LaunchFailed."""
     os.umask(0o077)
     places = places_of(settings)
     make_data_dir(places)
+    places = reachable(places)
     peers = EmbeddedPeers(settings, places, Steps(), Supervisor(places.records))
     with only_launcher(places), _launch_failed_alone():
         asyncio.run(peers.install())
@@ -45,27 +48,28 @@ def install(settings: Settings) -> None:
 def make_data_dir(places: Places) -> None:
     try:
         places.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
-        # Postgres's user passes through it, where we are root; nobody lists it.
+        # If we are root, Postgres's user must be able to enter it, but not to list it.
         places.data_dir.chmod(0o711)
         places.run.mkdir(exist_ok=True)
         places.logs.mkdir(exist_ok=True)
     except OSError as exc:
         raise LaunchFailed(
             f"Can't write to {places.data_dir}: {exc.strerror}.",
-            way_out="Make it yours (chown), or set DATA_DIR to another folder.",
+            way_out="Take ownership of it (chown), or set DATA_DIR to another folder.",
         ) from exc
 
 
 @contextmanager
 def only_launcher(places: Places) -> Iterator[None]:
-    """Hold the folder's lock. Raises LaunchFailed when another launcher has it."""
+    """Hold the folder's lock. Raises LaunchFailed if another launcher has it."""
     with places.lock.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             lock.seek(0)
             raise LaunchFailed(
-                f"A launcher already runs in {places.data_dir} (process {lock.read().strip()}).",
+                f"A launcher is already running in {places.data_dir}"
+                f" (process {lock.read().strip()}).",
                 way_out="Use that one, stop it, or set another DATA_DIR and PORT.",
             ) from exc
         lock.truncate(0)
@@ -75,7 +79,7 @@ def only_launcher(places: Places) -> Iterator[None]:
 
 
 class _Launch:
-    """One run of the platform, from the first step to the last process's end."""
+    """One run of the platform, from the first step until the last process has ended."""
 
     def __init__(self, settings: Settings, places: Places, *, peers_only: bool) -> None:
         self._settings = settings
@@ -89,7 +93,7 @@ class _Launch:
 
     async def run(self) -> None:
         is_told_to_stop = _stop_event()
-        # A killed launcher's file may still say `ready`.
+        # The file of a killed launcher may still say `ready`.
         self._set_state("starting")
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(is_told_to_stop.wait())
@@ -158,10 +162,15 @@ def check_port(settings: Settings) -> None:
             f"Port {settings.port} is in use{_by_whom(settings.port)}.",
             way_out=f"Stop that, or choose another: PORT={settings.port + 1} make run",
         )
+    if settings.proxy_port and not is_free(settings.proxy_port):
+        raise LaunchFailed(
+            f"Port {settings.proxy_port} is in use{_by_whom(settings.proxy_port)}.",
+            way_out="Stop that, or choose another PROXY_PORT.",
+        )
 
 
 def _by_whom(port: int) -> str:
-    """Return who listens there, as far as this user may know."""
+    """Return who is listening there, as far as this user can tell."""
     try:
         for connection in psutil.net_connections("tcp"):
             here = connection.laddr and connection.laddr.port == port
@@ -182,7 +191,7 @@ def _stop_event() -> asyncio.Event:
 
 @contextmanager
 def _launch_failed_alone() -> Iterator[None]:
-    """Let the first failure that can be put in words out of its group of tasks."""
+    """Raise the first meaningful failure of a group of tasks by itself."""
     try:
         yield
     except BaseExceptionGroup as group:

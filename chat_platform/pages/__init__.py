@@ -10,6 +10,7 @@ from chat_platform.pages.crash import guarded
 from chat_platform.pages.language import _
 from chat_platform.pages.memory import memory_page
 from chat_platform.pages.missing import error_page, missing_page
+from chat_platform.pages.place import at
 from chat_platform.pages.settings import settings_page
 from chat_platform.pages.sign_in import (
     confirm_page,
@@ -24,6 +25,7 @@ from chat_platform.state.account import AccountState
 from chat_platform.state.admin import AdminState
 from chat_platform.state.archive import ArchiveState
 from chat_platform.state.chat import ChatState
+from chat_platform.state.invitations import InvitationsState
 from chat_platform.state.memory import MemoryState
 from chat_platform.state.settings import SettingsState
 from chat_platform.state.usage import UsageState
@@ -33,9 +35,9 @@ _SCRIPTS = ("/page.js", "/conversation.js")
 
 def head() -> list[rx.Component]:
     """What every page's <head> has besides its title."""
-    scripts = (rx.el.script(src=name, type="module") for name in _SCRIPTS)
+    scripts = (rx.el.script(src=at(name), type="module") for name in _SCRIPTS)
     return [
-        rx.el.link(rel="icon", href="/favicon.svg", type="image/svg+xml"),
+        rx.el.link(rel="icon", href=at("/favicon.svg"), type="image/svg+xml"),
         rx.el.meta(name="theme-color", content="#0e4b43"),
         *scripts,
     ]
@@ -46,8 +48,8 @@ def add_pages(app: rx.App) -> None:
     load = AccountState.load
     _add(app, "/login", login_page, _("Sign in"))
     _add(app, "/register", register_page, _("Create your account"))
-    _add(app, "/confirm", confirm_page, _("Confirm your address"))
-    _add(app, "/forgot", forgot_page, _("Forgotten password"))
+    _add(app, "/confirm", confirm_page, _("Confirm your email address"))
+    _add(app, "/forgot", forgot_page, _("Forgot your password?"))
     _add(app, "/reset", reset_page, _("New password"))
     _add(app, "/chat", chat_page, _("Chat"), [load, ChatState.open])
     _add(
@@ -57,8 +59,14 @@ def add_pages(app: rx.App) -> None:
     _add(
         app, "/settings", settings_page, _("Settings"), [load, SettingsState.open, AccessState.open]
     )
-    _add(app, "/admin", admin_page, _("Administration"), [load, AdminState.open])
-    _add(app, "/404", missing_page, _("Nothing here"))
+    _add(
+        app,
+        "/admin",
+        admin_page,
+        _("Administration"),
+        [load, AdminState.open, InvitationsState.open],
+    )
+    _add(app, "/404", missing_page, _("Page not found"))
     _add(app, "/error", error_page, _("Something went wrong"))
 
 

@@ -2,8 +2,11 @@
 
 import reflex as rx
 
+from chat_platform.accounts.api_tokens import DEFAULT_DAYS, MAX_NAME_CHARACTERS
 from chat_platform.pages.elements import (
     Item,
+    copy_button,
+    days_field,
     native_form,
     native_link,
     nothing_yet,
@@ -21,7 +24,7 @@ def tokens() -> rx.Component:
         _("API tokens"),
         "tokens-title",
         rx.el.p(
-            _("A token lets a script write to your agent, within the rights that you give it."),
+            _("A token lets a script use your agent, with the permissions you choose."),
             " ",
             native_link(_("How to use the API"), href="/api/v1/docs"),
             class_name="soft",
@@ -32,8 +35,8 @@ def tokens() -> rx.Component:
             rx.el.ul(rx.foreach(AccessState.tokens, _token), class_name="rows"),
             nothing_yet(
                 _(
-                    "No tokens yet. Make one below, and you get a command that writes to your "
-                    "agent from a terminal."
+                    "No tokens yet. Create one below to get a command that messages your agent "
+                    "from a terminal."
                 )
             ),
         ),
@@ -43,25 +46,15 @@ def tokens() -> rx.Component:
 
 def _made() -> rx.Component:
     return rx.el.div(
-        rx.el.p(_("Copy the token now: it is shown only this once."), role="status"),
+        rx.el.p(_("Copy the token now. It will not be shown again."), role="status"),
         rx.el.pre(
             rx.el.code(AccessState.new_token, id="new-token"), class_name="copyable", tab_index=0
         ),
-        _copy("new-token", _("Copy the token")),
+        copy_button("new-token", _("Copy the token")),
         rx.el.p(_("Try it:")),
         rx.el.pre(rx.el.code(AccessState.curl, id="curl"), class_name="copyable", tab_index=0),
-        _copy("curl", _("Copy the command")),
+        copy_button("curl", _("Copy the command")),
         class_name="notice stack",
-    )
-
-
-def _copy(source_id: str, text: str) -> rx.Component:
-    return rx.el.button(
-        icon("copy"),
-        text,
-        type="button",
-        class_name="quiet",
-        custom_attrs={"data-copy-from": source_id},
     )
 
 
@@ -89,15 +82,15 @@ def _new_token() -> rx.Component:
     ]
     return rx.el.form(
         told_field(
-            _("Name of the token"),
+            _("Token name"),
             "token-name",
             AccessState.name_problem,
             name="name",
-            max_length=100,
+            max_length=MAX_NAME_CHARACTERS,
             auto_complete="off",
         ),
         rx.el.fieldset(
-            rx.el.legend(_("Rights")),
+            rx.el.legend(_("Permissions")),
             *(
                 rx.el.label(rx.el.input(type="checkbox", name=f"scope-{scope}", value="1"), name)
                 for scope, name in rights
@@ -108,21 +101,26 @@ def _new_token() -> rx.Component:
             ),
             class_name="choices",
         ),
-        rx.el.div(
-            rx.el.label(_("Lifetime"), html_for="token-days"),
-            rx.el.select(
-                *(
-                    rx.el.option(_.many("{number} day", "{number} days", days), value=str(days))
-                    for days in LIFETIMES_DAYS
-                ),
-                rx.el.option(_("Until it is revoked"), value=""),
-                id="token-days",
-                name="days",
-                default_value="90",
-            ),
-            class_name="field",
+        days_field(
+            _("Expiration"),
+            "token-days",
+            LIFETIMES_DAYS,
+            rx.el.option(_("No expiration"), value=""),
+            default_value=str(DEFAULT_DAYS),
         ),
-        rx.el.button(_("Make a token"), type="submit"),
+        rx.cond(
+            AccessState.needs_password,
+            told_field(
+                _("Your password"),
+                "token-password",
+                AccessState.password_problem,
+                name="password",
+                type="password",
+                auto_complete="current-password",
+                required=True,
+            ),
+        ),
+        rx.el.button(_("Create a token"), type="submit"),
         on_submit=AccessState.make_token,
         key=AccessState.token_form,
         class_name="stack narrow",
@@ -163,7 +161,9 @@ def _sign_in(sign_in: Item) -> rx.Component:
                 class_name="actions",
             ),
             small_button(
-                _("End"), about=sign_in["device"], on_click=AccessState.end_sign_in(sign_in["id"])
+                _("Sign out"),
+                about=sign_in["device"],
+                on_click=AccessState.end_sign_in(sign_in["id"]),
             ),
         ),
         key=sign_in["id"],

@@ -10,6 +10,7 @@ from chat_platform.pages.elements import (
     row_form,
     small_button,
 )
+from chat_platform.pages.invitations import invitations
 from chat_platform.pages.language import _
 from chat_platform.pages.shell import shell
 from chat_platform.state.admin import AdminState
@@ -21,14 +22,39 @@ def admin_page() -> rx.Component:
         rx.el.header(
             rx.el.h1(_("Administration")),
             rx.el.p(
-                _("Accounts, what they may spend, and what happened. Nobody's messages."),
+                _("Manage accounts and budgets, and review the audit log. Messages stay private."),
                 class_name="lead",
             ),
         ),
         rx.cond(AdminState.editing == "", problem_line(AdminState.admin_problem)),
+        rx.cond(AdminState.caps, _caps()),
         _accounts(),
+        invitations(),
         _audit(),
         main_class="sheet-page",
+    )
+
+
+def _caps() -> rx.Component:
+    return panel(
+        _("Spending limits for the whole platform"),
+        "caps-title",
+        rx.el.ul(rx.foreach(AdminState.caps, _cap), class_name="rows"),
+    )
+
+
+def _cap(cap: Item) -> rx.Component:
+    return rx.el.li(
+        rx.el.div(
+            rx.el.strong(cap["name"]),
+            rx.el.small(cap["about"], class_name="number"),
+            rx.el.div(
+                rx.el.div(style={"width": cap["share"]}, class_name="gauge-fill"),
+                class_name="gauge big " + cap["state"].to(str),
+                custom_attrs={"aria-hidden": "true"},
+            ),
+        ),
+        key=cap["name"],
     )
 
 
@@ -36,11 +62,11 @@ def _accounts() -> rx.Component:
     return panel(
         _("Accounts"),
         "accounts-title",
-        row_form("account-words", _("Name or e-mail"), _("Search"), on_submit=AdminState.search),
+        row_form("account-words", _("Name or email"), _("Search"), on_submit=AdminState.search),
         rx.el.ul(rx.foreach(AdminState.accounts, _account), class_name="rows"),
         rx.cond(
             AdminState.has_found_nobody,
-            nothing_yet(_("Nobody's name or address contains these words.")),
+            nothing_yet(_("No accounts match your search.")),
         ),
         _more(AdminState.next_before != "", AdminState.show_more),
     )
@@ -98,13 +124,15 @@ def _budget(account: Item) -> rx.Component:
 
 def _audit() -> rx.Component:
     return panel(
-        _("What happened"),
+        _("Audit log"),
         "audit-title",
         rx.el.ul(rx.foreach(AdminState.entries, _entry), class_name="rows"),
         rx.cond(
             AdminState.entries,
             rx.fragment(),
-            nothing_yet(_("Nothing yet. Changes to accounts, tokens and budgets are noted here.")),
+            nothing_yet(
+                _("Nothing yet. Changes to accounts, tokens and budgets will appear here.")
+            ),
         ),
         _more(AdminState.entries_before > 0, AdminState.show_more_entries),
     )

@@ -1,8 +1,8 @@
-"""The archive and starting over, at the foot of the memory page."""
+"""The archive and the reset, at the bottom of the memory page."""
 
 import reflex as rx
 
-from chat_platform.memory import MAX_PASSAGE_CHARACTERS
+from chat_platform.agents.archive import MAX_PASSAGE_CHARACTERS
 from chat_platform.pages.elements import (
     Item,
     nothing_yet,
@@ -21,7 +21,7 @@ def archive() -> rx.Component:
         _("Archive"),
         "archive-title",
         rx.el.p(
-            _("Passages that your agent put aside, to look them up when they matter."),
+            _("Passages your agent has saved, to look up when they matter."),
             class_name="soft",
         ),
         problem_line(ArchiveState.archive_problem),
@@ -52,8 +52,13 @@ def _search() -> rx.Component:
 def _nothing() -> rx.Component:
     return rx.cond(
         ArchiveState.query != "",
-        nothing_yet(_("Nothing like this in the archive.")),
-        nothing_yet(_("Empty so far. Add a first passage, or ask your agent to archive one.")),
+        nothing_yet(_("No matching passages in the archive.")),
+        nothing_yet(
+            _(
+                "The archive is empty. Add the first passage, or ask your agent to archive "
+                "something."
+            )
+        ),
     )
 
 
@@ -65,7 +70,7 @@ def _passage(passage: Item) -> rx.Component:
             rx.cond(
                 ArchiveState.doubtful == passage["id"],
                 rx.el.span(
-                    rx.el.small(_("Delete for good?"), role="status"),
+                    rx.el.small(_("Delete permanently?"), role="status"),
                     rx.el.button(
                         _("Delete"),
                         type="button",
@@ -115,21 +120,21 @@ def start_over() -> rx.Component:
         "reset-title",
         rx.el.form(
             rx.el.fieldset(
-                rx.el.legend(_("What to forget")),
+                rx.el.legend(_("What to reset")),
                 _kind(
                     "memory",
-                    _("The memory"),
+                    _("Memory only"),
                     _(
-                        "The blocks say again what they said at first, and the archive is emptied. "
-                        "Your agent still has your latest messages before its eyes."
+                        "The blocks return to their original text, and the archive is emptied. "
+                        "Your agent can still see your latest messages."
                     ),
                 ),
                 _kind(
                     "agent",
                     _("The whole agent"),
                     _(
-                        "A fresh agent takes its place, which knows nothing of you. The "
-                        "conversation stays readable."
+                        "A new agent that knows nothing about you takes its place. You can still "
+                        "read the conversation."
                     ),
                 ),
                 class_name="kinds",
@@ -142,8 +147,8 @@ def start_over() -> rx.Component:
                 auto_complete="off",
                 auto_capitalize="none",
             ),
-            rx.el.p(_("This cannot be taken back."), class_name="soft"),
-            rx.el.button(_("Forget"), type="submit", class_name="danger"),
+            rx.el.p(_("This cannot be undone."), class_name="soft"),
+            rx.el.button(_("Reset"), type="submit", class_name="danger"),
             on_submit=ArchiveState.start_over,
             key=ArchiveState.reset_form,
             class_name="stack narrow",

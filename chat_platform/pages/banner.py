@@ -1,4 +1,4 @@
-"""The line that tells that the demo model answers; the front door's `data-demo` shows it."""
+"""The banner saying that the demo model answers; shown by the front door's `data-demo`."""
 
 import reflex as rx
 
@@ -9,15 +9,15 @@ def demo_banner() -> rx.Component:
     return rx.el.aside(
         rx.el.strong(_("Demo model.")),
         " ",
-        _("For a real one put"),
+        _("To use a real one, put"),
         " ",
         rx.el.code("GEMINI_API_KEY=…"),
         " ",
-        _("into the file"),
+        _("in"),
         " ",
         rx.el.code(".env"),
         " ",
-        _("and start again with"),
+        _("and restart with"),
         " ",
         rx.el.code("make run"),
         ".",

@@ -38,7 +38,7 @@ def chat_page() -> rx.Component:
         _to_the_end(),
         composer(),
         search_dialog(),
-        # conversation.js tells screen readers of a finished answer here, once.
+        # conversation.js announces a finished answer to screen readers here, once.
         rx.el.div(id="announcer", role="status", class_name="sr-only"),
         rx.el.button(id="check", type="button", hidden=True, on_click=ChatState.check),
         main_class="chat",
@@ -66,24 +66,24 @@ def _tools() -> rx.Component:
 
 
 def _to_the_end() -> rx.Component:
-    """The way back to the end: from a part of the past, or from further up."""
+    """The way back to the end, from older messages or from further up."""
     return rx.cond(
         ChatState.is_window,
         rx.el.button(
             icon("down"),
-            _("Back to the newest messages"),
+            _("Jump to the latest messages"),
             type="button",
             class_name="to-newest",
             on_click=ChatState.show_newest,
         ),
         rx.el.button(
             icon("down"),
-            hidden_label(_("Back to the newest messages")),
+            hidden_label(_("Jump to the latest messages")),
             id="to-end",
             type="button",
             hidden=True,
             class_name="to-newest is-round",
-            title=_("Back to the newest messages"),
+            title=_("Jump to the latest messages"),
         ),
     )
 
@@ -95,7 +95,7 @@ def _live() -> rx.Component:
         rx.el.article(
             rx.el.h3(_("Your agent"), class_name="sr-only"),
             rx.el.div(
-                # One list: the element that holds the tail stays where it is when it freezes.
+                # One list: the element with the tail stays in place when it freezes.
                 rx.foreach(_blocks_and_tail(), lambda html, n: _block(html=html, key=n)),
                 class_name="reading",
             ),
@@ -133,7 +133,7 @@ def _doing() -> rx.Component:
 
 
 def _empty() -> rx.Component:
-    """What a new person sees: what this is, and three things to try."""
+    """What a new person sees: an introduction, and three things to try."""
     tries = [
         _("My name is … and I live in …"),
         _("Remember that I prefer short answers."),
@@ -145,8 +145,8 @@ def _empty() -> rx.Component:
             rx.el.h2(_("This is the beginning")),
             rx.el.p(
                 _(
-                    "Your agent keeps what matters of your conversation in its memory. You can "
-                    "read and correct that memory, and see what every answer cost."
+                    "Your agent remembers what matters from your conversation. You can read and "
+                    "correct its memory, and see what each answer cost."
                 ),
                 class_name="lead",
             ),

@@ -1,4 +1,4 @@
-"""The field one writes in. conversation.js gives it the draft, the nonce, Enter and the limit."""
+"""The message field. conversation.js adds the draft, the nonce, Enter and the limit."""
 
 import reflex as rx
 
@@ -7,8 +7,7 @@ from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
 from chat_platform.state.chat import ChatState
 from chat_platform.state.live import LiveState
-
-MAX_CHARACTERS = 20_000
+from chat_platform.turns.control import MAX_MESSAGE_CHARACTERS
 
 
 def composer() -> rx.Component:
@@ -20,8 +19,11 @@ def composer() -> rx.Component:
                 id="prompt",
                 name="text",
                 rows="1",
-                placeholder=_("Write to your agent"),
-                custom_attrs={"data-max": str(MAX_CHARACTERS), "aria-describedby": "prompt-limit"},
+                placeholder=_("Message your agent"),
+                custom_attrs={
+                    "data-max": str(MAX_MESSAGE_CHARACTERS),
+                    "aria-describedby": "prompt-limit",
+                },
             ),
             rx.el.input(type="hidden", name="nonce"),
             rx.cond(LiveState.is_replying, _stop_button(), _send_button()),
@@ -37,20 +39,20 @@ def composer() -> rx.Component:
             "data-replying": rx.cond(LiveState.is_replying, "true", "false"),
             "data-account": ChatState.account_id,
             "data-begun": _("Your agent is answering"),
-            "data-arrived": _("Answer arrived"),
+            "data-arrived": _("Answer received"),
         },
     )
 
 
 def _refusal() -> rx.Component:
-    """Why the last message was not taken, with the way out where there is one."""
+    """Why the last message was refused, with a way out if there is one."""
     return rx.cond(
         ChatState.refusal != "",
         rx.el.div(
             rx.el.p(ChatState.refusal),
             rx.cond(
                 ChatState.is_over_budget,
-                page_link(_("See what was spent"), to="/usage", class_name="button"),
+                page_link(_("See your usage"), to="/usage", class_name="button"),
             ),
             role="alert",
             class_name="notice problem with-way-out",
@@ -80,7 +82,11 @@ def _limit_line() -> rx.Component:
         role="status",
         class_name="field-error",
         custom_attrs={
-            "data-too-long": _("{count} characters too many: 20,000 is the most.", count="{count}"),
+            "data-too-long": _(
+                "{count} characters over the limit of {most}.",
+                count="{count}",
+                most=_.number(MAX_MESSAGE_CHARACTERS),
+            ),
             "data-offline": _("Not connected. Your text stays here until you can send it."),
         },
     )

@@ -1,4 +1,4 @@
-"""What stands in the place of a page that broke in the browser."""
+"""What replaces a page that crashed in the browser."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,9 +13,9 @@ from chat_platform.state.account import AccountState
 
 
 def guarded(page: Callable[[], rx.Component]) -> Callable[[], rx.Component]:
-    """Return the page inside a boundary: a failure while drawing it shows a way out."""
+    """Return the page inside an error boundary: a crash while rendering shows a way out."""
 
-    # Reflex splits the scripts by the module of the page's function.
+    # Reflex splits the scripts by the module of the page function.
     @wraps(page)
     def guarded_page() -> rx.Component:
         return ErrorBoundary.create(
@@ -29,19 +29,19 @@ def guarded(page: Callable[[], rx.Component]) -> Callable[[], rx.Component]:
 
 def _crashed() -> rx.Component:
     return card(
-        rx.el.h1(_("This page broke")),
+        rx.el.h1(_("This page has crashed")),
         rx.el.p(
             _(
-                "Your conversation and your memory are safe on the server. Load the page again; if"
-                " it breaks once more, tell whoever runs this platform."
+                "Your conversation and your memory are safe on the server. Reload the page. If "
+                "it crashes again, tell your administrator."
             ),
             role="alert",
         ),
-        _way_out(_("Load the page again"), "", "button primary"),
+        _way_out(_("Reload the page"), "", "button primary"),
         _way_out(_("Back to the chat"), "/chat", "button"),
     )
 
 
 def _way_out(words: str, href: str, class_name: str) -> rx.Component:
-    """A real load with a fresh state: what is broken in this tab goes away with it."""
+    """A full page load with fresh state, which clears whatever is broken in this tab."""
     return native_link(words, href=href, class_name=class_name, custom_attrs={"data-afresh": ""})

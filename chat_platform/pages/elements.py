@@ -1,27 +1,29 @@
-"""Small parts that several pages use: forms the browser submits, fields, links."""
+"""Small components shared by several pages: native forms, fields, links."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import reflex as rx
 from reflex_components_core.el.elements.base import BaseHTML
 from reflex_components_core.react_router.dom import ReactRouterLink
 
+from chat_platform.accounts.password_rule import MIN_CHARACTERS
+from chat_platform.errors import PlatformError
 from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
+from chat_platform.pages.place import at
+from chat_platform.web.error_words import error_words
+from chat_platform.web.i18n import UTC_ZONE
 
 Item = rx.vars.ObjectVar[Any]
-"""What `rx.foreach` hands over: one TypedDict of a state's list."""
-
-
-Error = tuple[str, str]
-"""A failure's code, and the words for it."""
+"""An item passed by `rx.foreach`: a TypedDict of a state's list."""
 
 
 class NativeForm(BaseHTML):
     """A form that the browser itself submits.
 
-    `rx.el.form` always calls preventDefault; an answer that sets an HttpOnly cookie needs a real
-    page load, and signing in must work before the socket connects.
+    `rx.el.form` always calls preventDefault; a response that sets an HttpOnly cookie needs a real
+    page load, and signing in must work before the websocket connects.
     """
 
     tag = "form"
@@ -31,7 +33,7 @@ class NativeForm(BaseHTML):
 
 
 class NativeLink(BaseHTML):
-    """A link that loads its address: `rx.el.a` asks the router, which knows pages alone."""
+    """A link with a full page load: `rx.el.a` uses the router, which knows only pages."""
 
     tag = "a"
 
@@ -39,8 +41,12 @@ class NativeLink(BaseHTML):
     download: rx.Var[bool]
 
 
-native_form = NativeForm.create
-native_link = NativeLink.create
+def native_form(*children: Any, action: str, **props: Any) -> rx.Component:
+    return NativeForm.create(*children, action=at(action), **props)
+
+
+def native_link(*children: Any, href: str, **props: Any) -> rx.Component:
+    return NativeLink.create(*children, href=at(href), **props)
 
 
 def page_link(
@@ -50,8 +56,16 @@ def page_link(
     return ReactRouterLink.create(*children, to=to, **props)
 
 
-def error_line(error: Error, class_name: str) -> rx.Component:
-    code, words = error
+def words_of(error: PlatformError) -> str:
+    return error_words(_, UTC_ZONE, error)
+
+
+def error_line(error: PlatformError, class_name: str) -> rx.Component:
+    """The hidden message of an error; page.js finds it by the error's code."""
+    return message_line(error.code, words_of(error), class_name)
+
+
+def message_line(code: str, words: str, class_name: str) -> rx.Component:
     return rx.el.p(
         words, role="alert", hidden=True, class_name=class_name, custom_attrs={"data-error": code}
     )
@@ -62,13 +76,21 @@ def hidden_label(text: str) -> rx.Component:
 
 
 def field(
-    label: str, name: str, *, hint: str = "", errors: tuple[Error, ...] = (), **props: Any
+    label: str,
+    name: str,
+    *,
+    hint: str = "",
+    errors: tuple[PlatformError, ...] = (),
+    shown_with: str = "",
+    **props: Any,
 ) -> rx.Component:
-    """A labelled input with the words of its errors, of which page.js shows the one that is told.
+    """A labelled input with its error messages; page.js shows the one that applies.
 
-    The words are there from the start, hidden: a text put in by a script before React takes over
-    would be thrown away.
+    The messages are there from the start, hidden: a text inserted by a script before React hydrates
+    would be lost. With `shown_with` the whole field is hidden until page.js finds this name in the
+    URL or in the server's response.
     """
+    seen = {"hidden": True, "custom_attrs": {"data-shown-with": shown_with}} if shown_with else {}
     hints = [rx.el.small(hint, id=f"{name}-hint", class_name="hint")] if hint else []
     attributes = {
         "aria-describedby": f"{name}-hint {name}-error" if hint else f"{name}-error",
@@ -80,13 +102,14 @@ def field(
         *hints,
         rx.el.div(*(error_line(e, "field-error") for e in errors), id=f"{name}-error"),
         class_name="field",
+        **seen,
     )
 
 
 def told_field(
     label: str, field_id: str, problem: rx.Var | str, *, hint: str = "", **props: Any
 ) -> rx.Component:
-    """A labelled input of a form that the socket carries; `problem` is shown beside it."""
+    """A labelled input of a form sent over the websocket; `problem` is shown beside it."""
     described = f"{field_id}-hint {field_id}-error" if hint else f"{field_id}-error"
     hints = [rx.el.small(hint, id=f"{field_id}-hint", class_name="hint")] if hint else []
     attributes = {
@@ -105,13 +128,33 @@ def told_field(
     )
 
 
+def new_password_hint() -> str:
+    return _(
+        "At least {fewest} characters. Three or four unrelated words are easy to remember.",
+        fewest=_.number(MIN_CHARACTERS),
+    )
+
+
+def strength() -> rx.Component:
+    """The strength of the form's new password; page.js updates it while the person types."""
+    return rx.el.p(
+        class_name="strength hint",
+        aria_live="polite",
+        custom_attrs={
+            "data-weak": _("Easy to guess. Add unrelated words."),
+            "data-fair": _("Fair. Another word makes it strong."),
+            "data-strong": _("Strong."),
+        },
+    )
+
+
 def problem_line(problem: rx.Var | str) -> rx.Component:
-    """What went wrong with a form or a panel as a whole."""
+    """The error of a form or panel as a whole."""
     return rx.cond(problem != "", rx.el.p(problem, role="alert", class_name="notice problem"))
 
 
 def panel(title: str, panel_id: str, *children: rx.Component) -> rx.Component:
-    """A titled part of a page."""
+    """A titled section of a page."""
     return rx.el.section(
         rx.el.h2(title, id=panel_id),
         *children,
@@ -121,7 +164,7 @@ def panel(title: str, panel_id: str, *children: rx.Component) -> rx.Component:
 
 
 def row_form(field_id: str, label: str, button: str, *more: rx.Component, **props: Any):
-    """A form of one search field and its button in a row, labelled for screen readers alone."""
+    """A search field and its button in a row, with a label for screen readers only."""
     return rx.el.form(
         rx.el.label(label, html_for=field_id, class_name="sr-only"),
         rx.el.input(
@@ -135,7 +178,7 @@ def row_form(field_id: str, label: str, button: str, *more: rx.Component, **prop
 
 
 def dialog(dialog_id: str, title: str, *children: rx.Component) -> rx.Component:
-    """A dialog with a heading and a way out; page.js opens it for `data-opens`."""
+    """A dialog with a heading and a close button; page.js opens it for `data-opens`."""
     title_id = f"{dialog_id}-title"
     return rx.el.dialog(
         rx.el.div(
@@ -161,6 +204,32 @@ def small_button(*children: rx.Component | rx.Var | str, about: rx.Var | str = "
     return rx.el.button(*children, *named, type="button", class_name="quiet", **props)
 
 
+def copy_button(source_id: str, text: str) -> rx.Component:
+    """A button that copies the text of the element with this id, through page.js."""
+    return rx.el.button(
+        icon("copy"),
+        text,
+        type="button",
+        class_name="quiet",
+        custom_attrs={"data-copy-from": source_id},
+    )
+
+
+def days_field(
+    label: str, field_id: str, lifetimes: Iterable[int], *more: rx.Component, default_value: str
+) -> rx.Component:
+    """A select for an expiration in days; `more` are additional options."""
+    days = (
+        rx.el.option(_.many("{number} day", "{number} days", number), value=str(number))
+        for number in lifetimes
+    )
+    return rx.el.div(
+        rx.el.label(label, html_for=field_id),
+        rx.el.select(*days, *more, id=field_id, name="days", default_value=default_value),
+        class_name="field",
+    )
+
+
 def nothing_yet(text: str, *way_on: rx.Component) -> rx.Component:
-    """What a list says before there is anything in it, and where things come from."""
+    """The placeholder of an empty list, saying how to fill it."""
     return rx.el.div(rx.el.p(text), *way_on, class_name="nothing-yet")

@@ -1,4 +1,4 @@
-"""The messages of the chat page: messages.js keeps them, one new piece at a time."""
+"""The messages of the chat page, kept by messages.js, which receives them in pieces."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from chat_platform.state.rows import Row
 
 
 class ShownRow(Row):
-    """A row as messages.js hands it over."""
+    """A row as provided by messages.js."""
 
     starts_day: bool
 
@@ -30,25 +30,25 @@ def history() -> rx.Component:
 
 
 def older() -> rx.Component:
-    """Leads to the page of older messages."""
+    """The button for older messages."""
     show = ChatState.show_older(_shown("first", str))
     return _edge("older", _shown("hasOlder", bool), _("Show older messages"), show)
 
 
 def newer() -> rx.Component:
-    """Leads on from a window of the past."""
+    """The button for newer messages, after a section of older ones."""
     show = ChatState.show_newer(_shown("last", str))
     return _edge("newer", ChatState.is_window, _("Show newer messages"), show)
 
 
 def _edge(edge_id: str, is_there: Any, words: str, show: rx.event.EventType) -> rx.Component:
-    """The button that conversation.js presses when it comes into view."""
+    """The button that conversation.js clicks when it comes into view."""
     button = rx.el.button(words, id=edge_id, type="button", class_name="quiet edge", on_click=show)
     return rx.cond(is_there, button)
 
 
 def _shown(name: str, type_: Any) -> Any:
-    """Return one of what messages.js makes of the pieces."""
+    """Return one of the values that messages.js derives from the pieces."""
     pieces: tuple[Any, ...] = (ChatState.end, ChatState.older, ChatState.newest)
     call = f"const messages = useMessages({', '.join(str(piece) for piece in pieces)});"
     return rx.Var(

@@ -1,4 +1,4 @@
-"""The drawings of buttons and of the navigation."""
+"""The icons of buttons and the navigation."""
 
 import reflex as rx
 
@@ -29,7 +29,7 @@ _ICONS = {
 
 
 def icon(name: str) -> rx.Component:
-    """A drawing beside words; screen readers skip it."""
+    """An icon beside text; screen readers skip it."""
     return rx.el.svg(
         rx.el.path(d=_ICONS[name]),
         view_box="0 0 20 20",

@@ -1,4 +1,4 @@
-"""The memory page: what the agent keeps, how it came about, and how to change it."""
+"""The memory page: what the agent remembers, how that changed, and how to edit it."""
 
 import reflex as rx
 
@@ -25,8 +25,8 @@ def memory_page() -> rx.Component:
             rx.el.p(
                 _(
                     "Your agent does not reread the whole conversation. Before each answer it "
-                    "reads these blocks, and it looks things up in its archive. It writes both "
-                    "itself while you talk; you can correct them here."
+                    "reads these blocks, and it looks up the rest in its archive. It updates both "
+                    "as you talk, and you can correct them here."
                 ),
                 class_name="lead",
             ),
@@ -44,7 +44,7 @@ def memory_page() -> rx.Component:
         ),
         rx.cond(
             ~MemoryState.is_loaded & (MemoryState.problem == ""),
-            rx.el.p(_("Reading the memory …"), role="status", class_name="soft"),
+            rx.el.p(_("Loading memory…"), role="status", class_name="soft"),
         ),
         rx.foreach(MemoryState.blocks, _block),
         archive(),
@@ -89,7 +89,7 @@ def _reading(block: Item) -> rx.Component:
         rx.cond(
             block["value"] != "",
             rx.el.p(block["value"], class_name="block-text", custom_attrs={"data-value": ""}),
-            nothing_yet(_("Nothing yet. Tell your agent something worth keeping.")),
+            nothing_yet(_("Nothing yet. Tell your agent something worth remembering.")),
         ),
         _fill(block),
         rx.el.div(
@@ -136,7 +136,7 @@ def _editor(block: Item) -> rx.Component:
             read_only=MemoryState.is_waiting,
             custom_attrs={"data-limit": block["limit"]},
         ),
-        # page.js counts while one types.
+        # page.js counts while the person types.
         rx.el.output(html_for=field_id, class_name="count", custom_attrs={"aria-live": "off"}),
         rx.el.input(type="hidden", name="label", value=block["label"], read_only=True),
         rx.el.input(type="hidden", name="revision", value=block["revision"], read_only=True),
@@ -144,7 +144,7 @@ def _editor(block: Item) -> rx.Component:
             rx.cond(
                 MemoryState.is_waiting,
                 rx.el.p(
-                    _("Your agent is answering. This is saved as soon as it has finished."),
+                    _("Your agent is answering. Your change will be saved as soon as it finishes."),
                     class_name="notice",
                 ),
             ),
@@ -152,7 +152,7 @@ def _editor(block: Item) -> rx.Component:
         ),
         rx.el.div(
             rx.el.button(
-                rx.cond(MemoryState.has_conflict, _("Save mine instead"), _("Save")),
+                rx.cond(MemoryState.has_conflict, _("Save my version"), _("Save")),
                 type="submit",
                 class_name="primary",
                 disabled=MemoryState.is_saving,
@@ -167,7 +167,7 @@ def _editor(block: Item) -> rx.Component:
 
 def _conflict(block: Item) -> rx.Component:
     return rx.el.div(
-        rx.el.h3(_("What it says now")),
+        rx.el.h3(_("Current text")),
         rx.el.p(block["value"], class_name="block-text"),
         rx.el.p(_("Your version is in the field below."), class_name="soft"),
         class_name="conflict",
@@ -203,9 +203,9 @@ def _revision(block: Item, revision: Item) -> rx.Component:
         rx.html(revision["diff"], class_name="diff"),
         rx.cond(
             revision["is_current"],
-            rx.el.small(_("This is what it says now.")),
+            rx.el.small(_("Current version")),
             small_button(
-                _("Bring this text back"),
+                _("Restore this version"),
                 on_click=MemoryState.undo(block["label"], revision["revision"]),
             ),
         ),

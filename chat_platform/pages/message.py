@@ -59,14 +59,14 @@ def _question(
     return rx.el.article(
         rx.el.h3(_("You"), class_name="sr-only"),
         rx.el.p(text, id=body_id, class_name="question"),
-        rx.cond(stopped, rx.el.p(_("Stopped before an answer came."), class_name="aside")),
+        rx.cond(stopped, rx.el.p(_("Stopped before an answer arrived."), class_name="aside")),
         _problem(problem, turn),
         rx.el.footer(
             rx.el.time(time),
             _receipt_button(receipt, turn),
             rx.el.button(
                 icon("edit"),
-                _("Edit and send again"),
+                _("Edit and resend"),
                 type="button",
                 class_name="quiet edit",
                 custom_attrs={"data-edit": body_id},
@@ -90,7 +90,9 @@ def _answer(
     return rx.el.article(
         rx.el.h3(_("Your agent"), class_name="sr-only"),
         rx.html(html, id=body_id, class_name="reading"),
-        rx.cond(stopped, rx.el.p(_("Stopped. What had arrived is kept."), class_name="aside")),
+        rx.cond(
+            stopped, rx.el.p(_("Stopped. The part that arrived has been kept."), class_name="aside")
+        ),
         _problem(problem, turn),
         rx.el.footer(
             rx.el.time(time),

@@ -1,4 +1,4 @@
-"""What an address without a page shows, and what stands where a page could not be shown."""
+"""The pages for unknown addresses and for server errors."""
 
 import reflex as rx
 
@@ -10,19 +10,21 @@ from chat_platform.pages.sign_in import card
 
 def missing_page() -> rx.Component:
     return card(
-        rx.el.h1(_("There is nothing at this address")),
-        rx.el.p(_("The link may be old, or mistyped. Your conversation is where you left it.")),
+        rx.el.h1(_("Page not found")),
+        rx.el.p(
+            _("The link may be outdated or mistyped. Your conversation is still where you left it.")
+        ),
         native_link(_("Back to the chat"), href="/chat", class_name="button primary"),
     )
 
 
 def error_page() -> rx.Component:
-    """The front door shows it when the server itself failed to answer for a page."""
+    """Shown by the front door when the server failed to serve a page."""
     return card(
         rx.el.h1(_("Something went wrong")),
         rx.el.p(
-            _("That was our side, not yours. Nothing you wrote is lost. Try again in a moment.")
+            _("The problem is on our side. Nothing you wrote has been lost. Try again in a moment.")
         ),
-        # The same address again, without any script.
+        # The same address again, without scripts.
         native_link(icon("again"), _("Try again"), href="", class_name="button primary"),
     )

@@ -1,4 +1,4 @@
-"""The open receipt: a slip with a line for each hidden call, which add up to its total."""
+"""The open receipt: one line per model call, adding up to the total."""
 
 import reflex as rx
 
@@ -31,7 +31,7 @@ def _line(line: Item) -> rx.Component:
         rx.el.small(
             line["model"],
             " · ",
-            rx.el.span(line["tokens"], title=_("Tokens read → written")),
+            rx.el.span(line["tokens"], title=_("Tokens: input → output")),
             " · ",
             line["seconds"],
         ),

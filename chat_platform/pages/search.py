@@ -11,7 +11,7 @@ def search_dialog() -> rx.Component:
     return dialog(
         "search",
         _("Search the conversation"),
-        row_form("search-words", _("Words to look for"), _("Search"), on_submit=SearchState.search),
+        row_form("search-words", _("Search terms"), _("Search"), on_submit=SearchState.search),
         rx.el.p(SearchState.outcome, role="status", class_name="soft"),
         rx.el.ol(rx.foreach(SearchState.results, _result), class_name="results"),
     )

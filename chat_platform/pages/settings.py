@@ -2,14 +2,17 @@
 
 import reflex as rx
 
+from chat_platform.accounts.password_rule import MIN_CHARACTERS
+from chat_platform.accounts.profiles import MAX_NAME_CHARACTERS
 from chat_platform.pages.access import sign_ins, tokens
-from chat_platform.pages.elements import native_link, panel, told_field
+from chat_platform.pages.elements import native_link, new_password_hint, panel, strength, told_field
 from chat_platform.pages.icons import icon
 from chat_platform.pages.language import _
 from chat_platform.pages.shell import shell
 from chat_platform.state.account import AccountState
 from chat_platform.state.settings import SettingsState
-from chat_platform.web.i18n import LANGUAGE_NAMES
+from chat_platform.values.languages import LANGUAGES
+from chat_platform.web.i18n import name_of
 
 
 def settings_page() -> rx.Component:
@@ -21,6 +24,7 @@ def settings_page() -> rx.Component:
         ),
         _profile(),
         _look(),
+        rx.cond(SettingsState.awaits_setup_code, _setup_code()),
         tokens(),
         sign_ins(),
         _password(),
@@ -35,14 +39,15 @@ def _profile() -> rx.Component:
         _("Name"),
         "name-title",
         rx.el.form(
-            rx.el.label(_("How your agent calls you"), html_for="name"),
+            rx.el.label(_("What your agent calls you"), html_for="name"),
             rx.el.div(
                 rx.el.input(
                     id="name",
                     name="name",
                     auto_complete="name",
-                    max_length=200,
+                    max_length=MAX_NAME_CHARACTERS,
                     default_value=SettingsState.full_name,
+                    disabled=rx.cond(SettingsState.is_loaded, False, True),
                     key=SettingsState.full_name,
                 ),
                 rx.el.button(_("Save"), type="submit"),
@@ -55,10 +60,10 @@ def _profile() -> rx.Component:
 
 
 def _look() -> rx.Component:
-    languages = [("", _("As the browser")), *LANGUAGE_NAMES.items()]
-    themes = [("system", _("As the system")), ("light", _("Light")), ("dark", _("Dark"))]
+    languages = [("", _("Browser default")), *((code, name_of(code)) for code in LANGUAGES)]
+    themes = [("system", _("System default")), ("light", _("Light")), ("dark", _("Dark"))]
     return panel(
-        _("Language and look"),
+        _("Language and appearance"),
         "look-title",
         rx.el.fieldset(
             rx.el.legend(_("Language")),
@@ -94,6 +99,38 @@ def _choice(
     )
 
 
+def _setup_code() -> rx.Component:
+    return panel(
+        _("Become an administrator"),
+        "setup-title",
+        rx.el.p(
+            _(
+                "If you run this platform, enter the setup code that the server printed when "
+                "it first started. To print a new one, use"
+            ),
+            " ",
+            rx.el.code("chat-platform setup-code"),
+            class_name="soft",
+        ),
+        rx.el.form(
+            told_field(
+                _("Setup code"),
+                "setup-code",
+                SettingsState.setup_code_problem,
+                hint=_("Makes you an administrator. It can be used only once."),
+                name="setup_code",
+                auto_complete="off",
+                auto_capitalize="characters",
+                spell_check=False,
+                required=True,
+            ),
+            rx.el.button(_("Become an administrator"), type="submit"),
+            on_submit=SettingsState.use_setup_code,
+            class_name="stack narrow",
+        ),
+    )
+
+
 def _password() -> rx.Component:
     return panel(
         _("Password"),
@@ -112,13 +149,14 @@ def _password() -> rx.Component:
                 _("New password"),
                 "new",
                 SettingsState.new_problem,
-                hint=_("At least 8 characters."),
+                hint=new_password_hint(),
                 type="password",
                 auto_complete="new-password",
-                min_length=8,
+                min_length=MIN_CHARACTERS,
                 required=True,
             ),
-            rx.el.button(_("Change the password"), type="submit"),
+            strength(),
+            rx.el.button(_("Change password"), type="submit"),
             on_submit=SettingsState.change_password,
             key=SettingsState.password_form,
             class_name="stack narrow",
@@ -127,7 +165,7 @@ def _password() -> rx.Component:
 
 
 def _whose_password() -> rx.Component:
-    """Tells password managers which of their entries the form is about."""
+    """Tells password managers which account the form belongs to."""
     return rx.el.input(
         type="email",
         name="username",
@@ -144,7 +182,7 @@ def _data() -> rx.Component:
         _("Your data"),
         "data-title",
         rx.el.p(
-            _("Everything kept about you: account, messages, memory and every model call."),
+            _("Everything stored about you: your account, messages, memory and every model call."),
             class_name="soft",
         ),
         rx.el.div(
@@ -162,12 +200,12 @@ def _data() -> rx.Component:
 
 def _deletion() -> rx.Component:
     return panel(
-        _("Delete the account"),
+        _("Delete account"),
         "deletion-title",
         rx.el.p(
             _(
-                "Deletes you, your agent, its memory and the whole conversation. This cannot be "
-                "taken back."
+                "Deletes your account, your agent, its memory and the whole conversation. This "
+                "cannot be undone."
             ),
             class_name="soft",
         ),
@@ -182,7 +220,7 @@ def _deletion() -> rx.Component:
                 auto_complete="current-password",
                 required=True,
             ),
-            rx.el.button(_("Delete the account"), type="submit", class_name="danger"),
+            rx.el.button(_("Delete account"), type="submit", class_name="danger"),
             on_submit=SettingsState.delete_account,
             class_name="stack narrow",
         ),

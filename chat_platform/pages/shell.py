@@ -11,7 +11,7 @@ from chat_platform.state.account import AccountState
 
 
 def shell(here: str, *children: rx.Component, main_class: str = "") -> rx.Component:
-    """Frame a page; `here` is the path that the navigation marks."""
+    """Frame a page; `here` is the path marked in the navigation."""
     return rx.el.div(
         native_link(_("Skip to content"), href="#main", class_name="skip-link"),
         demo_banner(),
@@ -68,9 +68,9 @@ def _item(text: str, to: str, drawing: str, here: str) -> rx.Component:
 
 
 def _connecting() -> rx.Component:
-    """Shown until the server has told who this is."""
+    """Shown until the server has identified the person."""
     return rx.el.div(
-        rx.cond(AccountState.account_id == "", rx.el.p(_("Connecting …"), class_name="connecting")),
+        rx.cond(AccountState.account_id == "", rx.el.p(_("Connecting…"), class_name="connecting")),
         role="status",
     )
 
@@ -79,10 +79,22 @@ def _connection() -> rx.Component:
     return rx.el.div(
         rx.cond(
             has_connection_errors,
-            rx.el.p(_("Connection lost. Trying again; nothing is lost."), class_name="connection"),
+            rx.el.p(
+                _("Connection lost. Reconnecting… Nothing has been lost."), class_name="connection"
+            ),
         ),
-        # page.js shows it for a moment when the line above goes away.
-        rx.el.p(_("Connected again."), id="regained", hidden=True, class_name="connection is-good"),
+        rx.cond(
+            AccountState.is_asleep,
+            rx.el.p(
+                _(
+                    "Too many tabs are open. This one is paused and resumes when you come back to "
+                    "it."
+                ),
+                class_name="connection",
+            ),
+        ),
+        # page.js shows it for a moment when the line above disappears.
+        rx.el.p(_("Reconnected."), id="regained", hidden=True, class_name="connection is-good"),
         role="status",
     )
 
@@ -108,7 +120,7 @@ def _toast() -> rx.Component:
 
 
 def _signals() -> rx.Component:
-    """What the server knows of the person, for page.js."""
+    """What the server knows about the person, for page.js."""
     return rx.el.div(
         id="signals",
         hidden=True,

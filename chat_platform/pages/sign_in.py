@@ -1,16 +1,33 @@
-"""Signing in and up: native forms that post to `/api/v1/session/*`, whole before the socket is.
+"""Signing in and registering: native forms that post to `/api/v1/session/*`, without a websocket.
 
-An error comes back as `?error=<code>`; page.js shows the words for it, which are all here.
+An error comes back as `?error=<code>`; page.js shows its message, which is already in the page.
 """
+
+from typing import Any
 
 import reflex as rx
 
+from chat_platform.accounts import refusals
+from chat_platform.accounts.password_rule import MIN_CHARACTERS, weak_password
+from chat_platform.accounts.profiles import MAX_NAME_CHARACTERS
+from chat_platform.accounts.setup_code import wrong_setup_code
 from chat_platform.pages.banner import demo_banner
-from chat_platform.pages.elements import error_line, field, native_form, native_link
+from chat_platform.pages.elements import (
+    error_line,
+    field,
+    message_line,
+    native_form,
+    native_link,
+    new_password_hint,
+    strength,
+    words_of,
+)
 from chat_platform.pages.language import PAGES_LANGUAGE, _
-from chat_platform.web.i18n import LANGUAGE_NAMES
-
-MIN_PASSWORD = 8
+from chat_platform.pages.place import at
+from chat_platform.process.rate_limits import too_many_attempts
+from chat_platform.values.addresses import invalid_email
+from chat_platform.values.languages import LANGUAGES
+from chat_platform.web.i18n import name_of
 
 
 def login_page() -> rx.Component:
@@ -27,7 +44,7 @@ def login_page() -> rx.Component:
         ),
         rx.el.p(
             native_link(_("Create an account"), href="/register"),
-            native_link(_("Forgotten password?"), href="/forgot"),
+            native_link(_("Forgot your password?"), href="/forgot"),
             class_name="card-links",
         ),
     )
@@ -36,20 +53,20 @@ def login_page() -> rx.Component:
 def register_page() -> rx.Component:
     return card(
         rx.el.h1(_("Create your account")),
-        rx.el.p(
-            _("You get an agent of your own that remembers what you tell it."), class_name="lead"
-        ),
+        rx.el.p(_("You get your own agent that remembers what you tell it."), class_name="lead"),
         _notices(),
         native_form(
-            field(_("Name"), "name", auto_complete="name", max_length=200),
+            field(_("Name"), "name", auto_complete="name", max_length=MAX_NAME_CHARACTERS),
             _email(),
-            _password(_("Password"), "new-password", hint=_("At least 8 characters.")),
+            _password(_("Password"), "new-password"),
+            _invitation(),
+            _setup_code(),
             _submit(_("Create account")),
             action="/api/v1/session/register",
             method="post",
         ),
         rx.el.p(
-            _("Have an account already?"),
+            _("Already have an account?"),
             " ",
             native_link(_("Sign in"), href="/login"),
             class_name="card-links",
@@ -59,8 +76,8 @@ def register_page() -> rx.Component:
 
 def forgot_page() -> rx.Component:
     return card(
-        rx.el.h1(_("Forgotten password")),
-        rx.el.p(_("We send you a code that lets you choose a new one."), class_name="lead"),
+        rx.el.h1(_("Forgot your password?")),
+        rx.el.p(_("We will email you a code to set a new one."), class_name="lead"),
         _notices(),
         native_form(
             _email(),
@@ -68,15 +85,15 @@ def forgot_page() -> rx.Component:
             action="/api/v1/session/forgot",
             method="post",
         ),
-        rx.el.p(native_link(_("Back to signing in"), href="/login"), class_name="card-links"),
+        rx.el.p(native_link(_("Back to sign-in"), href="/login"), class_name="card-links"),
     )
 
 
 def confirm_page() -> rx.Component:
     return card(
-        rx.el.h1(_("Confirm your address")),
+        rx.el.h1(_("Confirm your email address")),
         rx.el.p(
-            _("Open the link in our e-mail, or enter the code that stands in it."),
+            _("Open the link in the email we sent you, or enter the code from it."),
             class_name="lead",
         ),
         _notices(),
@@ -88,13 +105,13 @@ def confirm_page() -> rx.Component:
                 _("Send the code again"),
                 type="submit",
                 class_name="quiet wide",
-                form_action="/api/v1/session/confirm/resend",
+                form_action=at("/api/v1/session/confirm/resend"),
                 form_no_validate=True,
             ),
             action="/api/v1/session/confirm",
             method="post",
         ),
-        rx.el.p(native_link(_("Back to signing in"), href="/login"), class_name="card-links"),
+        rx.el.p(native_link(_("Back to sign-in"), href="/login"), class_name="card-links"),
     )
 
 
@@ -105,12 +122,12 @@ def reset_page() -> rx.Component:
         native_form(
             _email(),
             _code(),
-            _password(_("New password"), "new-password", hint=_("At least 8 characters.")),
+            _password(_("New password"), "new-password"),
             _submit(_("Save and sign in")),
             action="/api/v1/session/reset",
             method="post",
         ),
-        rx.el.p(native_link(_("Back to signing in"), href="/login"), class_name="card-links"),
+        rx.el.p(native_link(_("Back to sign-in"), href="/login"), class_name="card-links"),
     )
 
 
@@ -130,24 +147,21 @@ def card(*children: rx.Component) -> rx.Component:
 
 def _email() -> rx.Component:
     return field(
-        _("E-mail"),
+        _("Email"),
         "email",
-        errors=(
-            ("email_taken", _("This address has an account already. Sign in instead.")),
-            ("invalid_email", _("This is not an e-mail address.")),
-        ),
+        errors=(refusals.email_taken(), invalid_email(), refusals.domain_not_allowed()),
         type="email",
         auto_complete="username",
         required=True,
-        custom_attrs={"data-query": "email"},
+        custom_attrs={"data-typed": "email"},
     )
 
 
 def _code() -> rx.Component:
     return field(
-        _("Code from the e-mail"),
+        _("Code from the email"),
         "code",
-        errors=(("invalid_code", _("This code is not right, or too old. Ask for a new one.")),),
+        errors=(refusals.invalid_code(),),
         auto_complete="one-time-code",
         required=True,
         auto_capitalize="none",
@@ -155,20 +169,48 @@ def _code() -> rx.Component:
     )
 
 
-def _password(label: str, purpose: str, *, hint: str = "") -> rx.Component:
+def _password(label: str, purpose: str) -> rx.Component:
     is_new = purpose == "new-password"
-    return field(
+    limits: dict[str, Any] = {"min_length": MIN_CHARACTERS} if is_new else {}
+    typed = field(
         label,
         "password",
-        errors=(
-            ("invalid_credentials", _("E-mail or password is not right.")),
-            ("weak_password", _("Choose a password of 8 to 72 characters.")),
-        ),
-        hint=hint,
+        errors=(refusals.invalid_credentials(), weak_password()),
+        hint=new_password_hint() if is_new else "",
         type="password",
         auto_complete=purpose,
         required=True,
-        **({"min_length": MIN_PASSWORD} if is_new else {}),
+        **limits,
+    )
+    return rx.fragment(typed, strength()) if is_new else typed
+
+
+def _invitation() -> rx.Component:
+    return field(
+        _("Invitation"),
+        "invitation",
+        hint=_("The code from your invitation. If you do not have one, ask your administrator."),
+        errors=(refusals.invitation_needed(),),
+        shown_with="invitation",
+        auto_complete="off",
+        auto_capitalize="characters",
+        spell_check=False,
+        custom_attrs={"data-query": "invitation", "data-typed": "invitation"},
+    )
+
+
+def _setup_code() -> rx.Component:
+    """For the operator: the server prints a link with it when it starts."""
+    return field(
+        _("Setup code"),
+        "setup_code",
+        hint=_("Makes you an administrator. It can be used only once."),
+        errors=(wrong_setup_code(),),
+        shown_with="setup_code",
+        auto_complete="off",
+        auto_capitalize="characters",
+        spell_check=False,
+        custom_attrs={"data-query": "setup_code", "data-typed": "setup_code"},
     )
 
 
@@ -177,26 +219,26 @@ def _submit(text: str) -> rx.Component:
 
 
 def _notices() -> rx.Component:
-    """The words for `?error=` codes that concern no field, and for `?notice=`; all hidden."""
+    """The messages for `?error=` codes without a field, and for `?notice=`; all hidden."""
     errors = (
-        ("email_not_confirmed", _("Confirm your address first: open the link in our e-mail.")),
-        ("registration_closed", _("New accounts are not open here. Ask your administrator.")),
-        ("identity_unavailable", _("Signing in is not possible right now. Try again in a moment.")),
-        ("too_many_attempts", _("Too many attempts. Wait a little and try again.")),
-        ("account_disabled", _("This account is disabled. Write to your administrator.")),
-        ("account_deleted", _("Your account is being deleted.")),
-        ("cross_site", _("This form came from another site. Try again from here.")),
-        ("", _("That did not work. Try again in a moment.")),
+        refusals.email_not_confirmed(),
+        refusals.registration_closed(),
+        refusals.identity_unavailable(),
+        refusals.account_disabled(),
+        refusals.account_deleted(),
+        refusals.cross_site(),
+        too_many_attempts(),
     )
     notices = (
-        ("confirmation_required", _("Almost there: open the link in the e-mail we sent you.")),
-        ("code_sent", _("If the address is known, a code is on its way.")),
-        ("no_mail", _("No mail is set up here. Ask whoever runs this platform for a code.")),
+        ("confirmation_required", _("Almost there: open the link in the email we sent you.")),
+        ("code_sent", _("If this address has an account, we have sent it a code.")),
+        ("no_mail", _("Email is not set up here. Ask your administrator for a code.")),
         ("signed_out", _("You are signed out.")),
-        ("account_deleted", _("Your account is being deleted.")),
+        ("account_deleted", words_of(refusals.account_deleted())),
     )
     return rx.el.div(
         *(error_line(error, "notice problem") for error in errors),
+        message_line("", _("That did not work. Try again in a moment."), "notice problem"),
         *(
             rx.el.p(
                 words,
@@ -215,12 +257,12 @@ def _languages() -> rx.Component:
     return rx.el.nav(
         *(
             native_link(
-                name,
+                name_of(code),
                 href=f"?language={code}",
                 lang=code,
                 custom_attrs={"aria-current": "true"} if code == PAGES_LANGUAGE else {},
             )
-            for code, name in LANGUAGE_NAMES.items()
+            for code in LANGUAGES
         ),
         aria_label=_("Language"),
         class_name="languages",

@@ -1,4 +1,4 @@
-"""The usage page: the budget, a chart by day with its numbers as a table, and who cost what."""
+"""The usage page: the budget, a chart by day with a table, and the costs by message and model."""
 
 import reflex as rx
 
@@ -16,8 +16,8 @@ def usage_page() -> rx.Component:
             rx.el.h1(_("Usage")),
             rx.el.p(
                 _(
-                    "Every call that your agent makes to a model is charged to you at its exact "
-                    "price, the hidden ones included."
+                    "You are charged the exact price of every model call your agent makes, "
+                    "including the hidden ones."
                 ),
                 class_name="lead",
             ),
@@ -29,10 +29,10 @@ def usage_page() -> rx.Component:
             rx.el.section(
                 nothing_yet(
                     _(
-                        "Nothing used in this period. Write to your agent: each answer shows what "
-                        "it cost, and here the costs add up by day, message and model."
+                        "No usage in this period. Message your agent: each answer shows its cost, "
+                        "and this page adds up the costs by day, message and model."
                     ),
-                    page_link(_("Write to your agent"), to="/chat", class_name="button"),
+                    page_link(_("Message your agent"), to="/chat", class_name="button"),
                 ),
                 class_name="panel",
             ),
@@ -48,7 +48,7 @@ def _budget() -> rx.Component:
         "budget-title",
         rx.el.dl(
             _figure(_("Spent"), "spent", UsageState.spent),
-            _figure(_("Left"), "left", UsageState.left),
+            _figure(_("Remaining"), "left", UsageState.left),
             _figure(_("Limit"), "limit", UsageState.limit),
             _figure(_("Renews on"), "renews", UsageState.renews, rx.el.small(UsageState.renews_in)),
             class_name="figures",
@@ -57,6 +57,14 @@ def _budget() -> rx.Component:
             rx.el.div(style={"width": UsageState.spent_share}, class_name="gauge-fill"),
             class_name="gauge big " + UsageState.budget_state,
             custom_attrs={"aria-hidden": "true"},
+        ),
+        rx.cond(
+            UsageState.earlier_words != "",
+            rx.el.p(
+                UsageState.earlier_words,
+                class_name="soft",
+                custom_attrs={"data-testid": "earlier"},
+            ),
         ),
         rx.cond(
             UsageState.spent_words != "",
@@ -133,7 +141,7 @@ def _by_day() -> rx.Component:
             class_name="chart",
         ),
         rx.el.details(
-            rx.el.summary(_("The numbers as a table")),
+            rx.el.summary(_("View as a table")),
             _table(_("Day"), UsageState.days, "by-day"),
         ),
         class_name="panel stack",
@@ -152,7 +160,7 @@ def _bar(day: Item) -> rx.Component:
 
 def _by_turn() -> rx.Component:
     return panel(
-        _("Dearest messages"),
+        _("Most expensive messages"),
         "turns-title",
         rx.el.ol(
             rx.foreach(UsageState.turns, _turn),
@@ -190,7 +198,7 @@ def _by_model() -> rx.Component:
 
 
 def _by_kind() -> rx.Component:
-    return _ranked(_("By kind"), _("What for"), UsageState.kinds, "kinds-title")
+    return _ranked(_("By purpose"), _("Purpose"), UsageState.kinds, "kinds-title")
 
 
 def _ranked(title: str, head: str, lines: rx.Var | list, title_id: str) -> rx.Component:

@@ -1,1 +1,1 @@
-"""The LLM proxy under `/api/v1/llm-proxy`: every call of every agent passes here, and is paid."""
+"""The LLM proxy under `/api/v1/llm-proxy`: every agent's model calls pass through it."""

@@ -1,4 +1,4 @@
-"""What of LiteLLM's answers goes on to the caller: everything but its own notes and its keys."""
+"""What is passed on of LiteLLM's responses: everything except its own headers and its keys."""
 
 import re
 from collections.abc import Iterable
@@ -15,12 +15,12 @@ _DROPPED = frozenset(
     )
 )
 _LITELLM = (b"x-litellm-", b"llm_provider-x-litellm-")
-# Keys, and the hashes by which LiteLLM calls them.
+# Keys, and LiteLLM's hashes of them.
 _KEYS = re.compile(rb"\bsk-[\w.\-]+|\b[0-9a-f]{64}\b")
 
 
 def passed_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the answer's headers without the connection's own and LiteLLM's notes."""
+    """Return the response's headers, without hop-by-hop headers and LiteLLM's own."""
     lower = ((name.lower(), value) for name, value in headers)
     return [
         (name, value)
@@ -34,7 +34,7 @@ def without_keys(text: bytes) -> bytes:
 
 
 def error_type(body: bytes) -> str:
-    """Return the `type` of an error in OpenAI's shape, `unknown` for anything else."""
+    """Return the `type` of an error in OpenAI's format, `unknown` for anything else."""
     try:
         kind = orjson.loads(body)["error"]["type"]
     except (orjson.JSONDecodeError, LookupError, TypeError):
@@ -43,7 +43,7 @@ def error_type(body: bytes) -> str:
 
 
 def replaced_error(status: int, body: bytes) -> Problem | None:
-    """Return what is said instead of an error of LiteLLM's, None where its own words go on."""
+    """Return the replacement for an error from LiteLLM, None if its own is passed on."""
     if status in (401, 403):
         return problems.gateway_refused(status)
     if error_type(body) == "budget_exceeded":

@@ -1,4 +1,4 @@
-"""The proxy's door: routes, the agent server's key, bodies. Plain ASGI, as every call pays for it.
+"""The proxy's entrance: routes, the agent server's key, bodies. Plain ASGI, to save time per call.
 
 POST /api/v1/llm-proxy/{agent_id}/chat/completions
 POST /api/v1/llm-proxy/{agent_id}/embeddings
@@ -17,16 +17,23 @@ from starlette.types import Receive, Scope, Send
 
 from chat_platform.billing import budgets, ledger
 from chat_platform.context import AppContext
-from chat_platform.errors import PlatformError
-from chat_platform.ids import AgentId
+from chat_platform.database.away import AWAY, unavailable
+from chat_platform.errors import BudgetSpent, PlatformBudgetSpent, PlatformError
 from chat_platform.proxy import problems
 from chat_platform.proxy.call_request import Endpoint, read_request
 from chat_platform.proxy.calls import Proxying, find_payer, make_call
+from chat_platform.proxy.payers import Payer, has_payer
 from chat_platform.proxy.problems import Problem
 from chat_platform.proxy.upstream import Upstream
 from chat_platform.settings import Settings
+from chat_platform.values.ids import AgentId
+from chat_platform.web.body_types import why_unreadable
 
 PREFIX = "/api/v1/llm-proxy/"
+
+_USUAL_TYPES = (b"application/json", b"")
+_RETRIES = b"x-stainless-retry-count"
+"""How often an OpenAI client has already tried this request."""
 
 _ENDPOINTS: dict[str, Endpoint] = {name: name for name in get_args(Endpoint)}
 
@@ -34,7 +41,7 @@ log = structlog.get_logger()
 
 
 class ModelProxy:
-    """The proxy as an ASGI application; it answers while `serving` is open."""
+    """The proxy as an ASGI application; it serves requests while `serving` is open."""
 
     def __init__(self) -> None:
         self._state: Proxying | None = None
@@ -58,6 +65,9 @@ class ModelProxy:
             await _send_problem(send, problem)
         except PlatformError as error:
             await _send_problem(send, problems.of_platform_error(error))
+        except AWAY as error:
+            log.error("proxy.no_database", error=type(error).__name__)
+            await _send_problem(send, problems.of_platform_error(unavailable()))
         except Exception:
             log.exception("proxy.failed", path=scope["path"])
             await _send_problem(send, problems.internal_error())
@@ -68,17 +78,15 @@ class ModelProxy:
             raise problems.starting()
         _check_caller(state.ctx.settings, scope)
         agent_id, _, rest = scope["path"].removeprefix(PREFIX).partition("/")
-        if rest == "test":
-            _check_method(scope, "GET")
-            await _test(state, AgentId(agent_id), send)
+        endpoint = _ENDPOINTS.get(rest.rstrip("/"))
+        if endpoint is None or scope["method"] != "POST":
+            await _answer_aside(state, scope, AgentId(agent_id), rest.rstrip("/"), send)
             return
-        endpoint = _ENDPOINTS.get(rest)
-        if endpoint is None:
-            raise problems.unknown_path()
-        _check_method(scope, "POST")
+        _check_body_type(scope)
         body = await _read_body(scope, receive, state.ctx.settings.proxy_max_body_bytes)
         request = read_request(endpoint, body)
-        await make_call(state, AgentId(agent_id), request, receive, send)
+        is_first_try = _header(scope, _RETRIES) == b"0"
+        await make_call(state, AgentId(agent_id), request, receive, send, is_first_try=is_first_try)
 
 
 def create_proxy() -> ModelProxy:
@@ -91,15 +99,15 @@ def _upstream(settings: Settings) -> Upstream:
 
 
 def _check_caller(settings: Settings, scope: Scope) -> None:
-    """Raise Problem 401 for a caller without the agent server's key, or from elsewhere."""
+    """Raise Problem 401 for a caller without the agent server's key, or from a wrong network."""
     networks = settings.proxy_networks
     if networks:
         address = (scope.get("client") or ("",))[0]
         if not _is_within(address, networks):
             raise problems.wrong_key()
     known = settings.letta_global_api_key.get_secret_value().encode()
-    given = _header(scope, b"authorization").removeprefix(b"Bearer ")
-    if not known or not hmac.compare_digest(given, known):
+    scheme, _, given = _header(scope, b"authorization").partition(b" ")
+    if not known or scheme.lower() != b"bearer" or not hmac.compare_digest(given, known):
         raise problems.wrong_key()
 
 
@@ -111,9 +119,30 @@ def _is_within(address: str, networks: tuple) -> bool:
     return any(ip in network for network in networks)
 
 
-def _check_method(scope: Scope, method: str) -> None:
-    if scope["method"] != method:
-        raise problems.wrong_method()
+async def _answer_aside(
+    state: Proxying, scope: Scope, agent_id: AgentId, rest: str, send: Send
+) -> None:
+    """Answer requests that are not model calls. Raises Problem 404 and 405."""
+    methods = ("GET", "HEAD") if rest == "test" else ("POST",)
+    if rest not in (*_ENDPOINTS, "test"):
+        raise problems.unknown_path()
+    if scope["method"] == "OPTIONS":
+        await _send_headers(send, 204, [(b"allow", ", ".join(methods).encode())])
+    elif scope["method"] not in methods:
+        raise problems.wrong_method(*methods)
+    elif scope["method"] == "HEAD":
+        await _test_head(state, agent_id, send)
+    else:
+        await _test(state, agent_id, send)
+
+
+def _check_body_type(scope: Scope) -> None:
+    """Raise Problem 415 if the type is not JSON; without a type, the parser decides."""
+    content_type, coding = _header(scope, b"content-type"), _header(scope, b"content-encoding")
+    if content_type in _USUAL_TYPES and not coding:
+        return
+    if words := why_unreadable("json", content_type.decode("latin-1"), coding.decode("latin-1")):
+        raise problems.unreadable(words)
 
 
 async def _read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
@@ -136,17 +165,38 @@ async def _read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
 
 
 async def _test(state: Proxying, agent_id: AgentId, send: Send) -> None:
-    """Say whether the agent's calls would be made. Nothing about its person, or the key."""
+    """Report whether the agent's calls would be made; nothing about its person or the key."""
     payer = await find_payer(state, agent_id)
     await state.ctx.billing.check()
-    budget = await budgets.budget_of(state.ctx, payer.account_id)
     facts = {
         "agent_id": agent_id,
         "status": "ok",
         "billing": "ok",
-        "budget": "ok" if budget.remaining_nano_usd else "spent",
+        "budget": await _budget_word(state, payer),
     }
     await _send_json(send, 200, [(b"content-type", b"application/json")], orjson.dumps(facts))
+
+
+async def _budget_word(state: Proxying, payer: Payer) -> str:
+    try:
+        await budgets.ensure_affordable(state.ctx, payer.account_id)
+    except PlatformBudgetSpent:
+        return "platform_spent"
+    except BudgetSpent:
+        return "spent"
+    return "ok"
+
+
+async def _test_head(state: Proxying, agent_id: AgentId, send: Send) -> None:
+    """Tell whether the agent belongs to an account; more could create its billing account."""
+    if not await has_payer(state.ctx, agent_id):
+        raise problems.unknown_agent()
+    await _send_headers(send, 200, [(b"content-type", b"application/json")])
+
+
+async def _send_headers(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _send_problem(send: Send, problem: Problem) -> None:

@@ -1,10 +1,10 @@
-"""Gives an embedding model that fails a pause, as agents ask it dozens of times in a row."""
+"""Pauses calls to a failing embedding model, since agents repeat them dozens of times."""
 
 import time
 from collections.abc import Callable
 
-from chat_platform.ids import AgentId
 from chat_platform.proxy import problems
+from chat_platform.values.ids import AgentId
 
 FIRST_PAUSE_SECONDS = 5
 MAX_PAUSE_SECONDS = 60
@@ -14,7 +14,7 @@ _Key = tuple[AgentId, str]
 
 
 class FailingEmbeddings:
-    """Which agents' embedding calls failed last, and until when they pause. Each failure doubles
+    """Which agents' last embedding call failed, and until when to pause them. Each failure doubles
     the pause; a success ends it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

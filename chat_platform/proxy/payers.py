@@ -1,7 +1,7 @@
-"""Who pays for an agent's calls: agent -> account -> BillingKey, remembered between calls.
+"""Who pays for an agent's calls: agent -> account -> BillingKey, cached between calls.
 
-What is remembered is checked by every intent against the database, in its own transaction; a
-changed key, agent or account is refused there and looked up again here.
+Every intent checks the cached values against the database, in its own transaction; a changed key,
+agent or account is refused there and looked up again here.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from sqlmodel import col, select
 
-from chat_platform.billing.billing_accounts import key_of
+from chat_platform.billing.account_keys import key_of
 from chat_platform.context import AppContext
-from chat_platform.db import reading
-from chat_platform.ids import AccountId, AgentId
+from chat_platform.database.engine import reading
 from chat_platform.models import Agent
+from chat_platform.values.ids import AccountId, AgentId
 
 MAX_REMEMBERED = 50_000
 
@@ -37,12 +37,12 @@ class Payers:
         self._asking: dict[AgentId, asyncio.Task[Payer | None]] = {}
 
     async def of_agent(self, ctx: AppContext, agent_id: AgentId) -> Payer | None:
-        """Return who pays, None for an agent that nobody has. Raises Unavailable."""
+        """Return who pays, None for an agent without an account. Raises Unavailable."""
         payer = self._known.get(agent_id)
         if payer:
             self._known.move_to_end(agent_id)
             return payer
-        # Many calls of a new agent at once ask the gateway once.
+        # Concurrent calls of a new agent ask the gateway only once.
         if agent_id not in self._asking:
             self._asking[agent_id] = asyncio.create_task(self._ask(ctx, agent_id))
         return await asyncio.shield(self._asking[agent_id])
@@ -62,11 +62,19 @@ class Payers:
         return payer
 
 
-async def _look_up(ctx: AppContext, agent_id: AgentId) -> Payer | None:
-    query = select(Agent.account_id).where(col(Agent.agent_id) == agent_id)
+async def has_payer(ctx: AppContext, agent_id: AgentId) -> bool:
+    return await _account_of(ctx, agent_id) is not None
+
+
+async def _account_of(ctx: AppContext, agent_id: AgentId) -> AccountId | None:
+    query = select(col(Agent.account_id)).where(col(Agent.agent_id) == agent_id)
     async with reading(ctx.engine) as session:
-        account_id = (await session.exec(query)).first()
+        return (await session.exec(query)).first()
+
+
+async def _look_up(ctx: AppContext, agent_id: AgentId) -> Payer | None:
+    account_id = await _account_of(ctx, agent_id)
     if account_id is None:
         return None
-    version, key = await key_of(ctx, AccountId(account_id))
-    return Payer(AccountId(account_id), version, key)
+    version, key = await key_of(ctx, account_id)
+    return Payer(account_id, version, key)

@@ -1,20 +1,23 @@
-"""Administration: accounts, their budgets, and the audit log. Others get the missing page."""
+"""Administration: accounts, budgets, and the audit log. Everyone else gets a 404."""
 
-from decimal import Decimal
 from typing import Any, TypedDict
 
 import reflex as rx
 
-from chat_platform import admin, audit
+from chat_platform.accounts import admin, audit
+from chat_platform.accounts.limits import counts_as
 from chat_platform.billing import budgets
+from chat_platform.billing.platform_budget import CapView, platform_budget
 from chat_platform.context import app_context
-from chat_platform.errors import NotFound, PlatformError
-from chat_platform.ids import AccountId
+from chat_platform.errors import PlatformError
 from chat_platform.models import Account, AuditEntry
-from chat_platform.money import to_nano_usd, to_usd_text
-from chat_platform.periods import parts_of
-from chat_platform.state.account import AccountState
-from chat_platform.state.forms import text_of
+from chat_platform.process.rate_limits import CHANGES_OF_ACCOUNT, SEARCHES_OF_ACCOUNT
+from chat_platform.state.administrator import AdministratorState
+from chat_platform.state.forms import amount_of, text_of
+from chat_platform.state.gauges import budget_state, share_of
+from chat_platform.values.ids import AccountId
+from chat_platform.values.money import to_usd_text
+from chat_platform.values.periods import parts_of
 from chat_platform.web.i18n import Words, at_ms
 
 PAGE_ACCOUNTS = 30
@@ -30,8 +33,18 @@ class ShownAccount(TypedDict):
     period: str
     """As a form takes it."""
     about: str
-    """What they spent of what, and since when they are here, in words."""
+    """Spending, budget and date of registration, as text."""
     is_disabled: bool
+
+
+class ShownCap(TypedDict):
+    name: str
+    about: str
+    """Spending, limit and renewal, as text."""
+    share: str
+    """As a CSS length."""
+    state: str
+    """Empty, `nearly` or `spent`."""
 
 
 class ShownEntry(TypedDict):
@@ -39,19 +52,21 @@ class ShownEntry(TypedDict):
     when: str
     action: str
     actor: str
-    """An address where the account is known, else the id."""
+    """The address if the account is known, else the id."""
     subject: str
-    """The same; empty where it is the actor's own."""
+    """The same; empty if it is the actor's own."""
 
 
-class AdminState(AccountState):
+class AdminState(AdministratorState):
+    caps: list[ShownCap] = []
+    """The platform's budgets, if set."""
     accounts: list[ShownAccount] = []
     words: str = ""
     has_found_nobody: bool = False
     next_before: str = ""
     entries: list[ShownEntry] = []
     entries_before: int = 0
-    """Where older entries go on; 0 at the end."""
+    """The cursor for older entries; 0 at the end."""
     editing: str = ""
     admin_problem: str = ""
 
@@ -60,17 +75,20 @@ class AdminState(AccountState):
         if (await self._account()).role != "admin":
             return rx.redirect("/404")
         self.editing = self.admin_problem = self.words = ""
+        await self._show_caps()
         await self._list()
         await self._list_entries()
         return None
 
     @rx.event
+    @counts_as(SEARCHES_OF_ACCOUNT)
     async def search(self, form: dict[str, Any]) -> None:
         await self._admin()
-        self.words = text_of(form, "words").strip()[:200]
+        self.words = text_of(form, "words").strip()
         await self._list()
 
     @rx.event
+    @counts_as(SEARCHES_OF_ACCOUNT)
     async def show_more(self) -> None:
         await self._admin()
         if self.next_before:
@@ -89,25 +107,27 @@ class AdminState(AccountState):
         self.admin_problem = ""
 
     @rx.event
+    @counts_as(CHANGES_OF_ACCOUNT)
     async def save_budget(self, form: dict[str, Any]) -> None:
-        actor = await self._admin()
+        actor, account_id = await self._admin(), AccountId(text_of(form, "account"))
         try:
+            limit, period = amount_of(form, "limit"), text_of(form, "period")
             await admin.set_budget(
-                app_context(),
-                actor,
-                AccountId(text_of(form, "account")),
-                limit_nano_usd=_amount(text_of(form, "limit")),
-                period=text_of(form, "period"),
+                app_context(), actor, account_id, limit_nano_usd=limit, period=period
             )
-        except (ValueError, PlatformError):
+        except PlatformError as exc:
+            self.admin_problem = self._why(exc)
+            return
+        except ValueError:
             say = self._words()
-            self.admin_problem = say("Use an amount such as 5.00 and a period such as 30d or 1mo.")
+            self.admin_problem = say("Use an amount such as 5.00.")
             return
         self.editing = self.admin_problem = ""
         await self._list()
         await self._list_entries()
 
     @rx.event
+    @counts_as(CHANGES_OF_ACCOUNT)
     async def set_disabled(self, account_id: str, is_disabled: bool) -> None:
         actor = await self._admin()
         try:
@@ -121,11 +141,13 @@ class AdminState(AccountState):
         await self._list()
         await self._list_entries()
 
-    async def _admin(self) -> Account:
-        account = await self._account()
-        if account.role != "admin":
-            raise NotFound("There is nothing here.")
-        return account
+    async def _show_caps(self) -> None:
+        say = self._words()
+        budget = await platform_budget(app_context())
+        self.caps = [
+            *([_cap(say, say("All time"), budget.total)] if budget.total else []),
+            *([_cap(say, say("Today, until 00:00 UTC"), budget.day)] if budget.day else []),
+        ]
 
     async def _list(self, *, before: str = "") -> None:
         page = await admin.list_accounts(
@@ -138,7 +160,7 @@ class AdminState(AccountState):
 
     async def _shown(self, account: Account) -> ShownAccount:
         say = self._words()
-        budget = await budgets.budget_of(app_context(), AccountId(account.id))
+        budget = await budgets.budget_of(app_context(), account.id)
         return ShownAccount(
             id=account.id,
             email=account.email,
@@ -174,21 +196,23 @@ class AdminState(AccountState):
             position=str(entry.position),
             when=say.moment(at_ms(entry.at_ms, self._zone())),
             action=action_words(say, entry.action),
-            actor=emails.get(actor, actor) or say("by command"),
+            actor=emails.get(actor, actor) or _unnamed_actor(say, entry.action),
             subject="" if subject == actor else emails.get(subject, ""),
         )
 
 
-def _amount(text: str) -> int:
-    """Raises ValueError, also for parts of a nano-dollar: rounded, they might become nothing."""
-    amount = to_nano_usd(text)
-    if Decimal(text).scaleb(9) != amount:
-        raise ValueError("finer than money is")
-    return amount
+def _cap(say: Words, name: str, cap: CapView) -> ShownCap:
+    spent, limit = cap.spent_nano_usd, cap.limit_nano_usd
+    return ShownCap(
+        name=name,
+        about=say("{spent} of {limit}", spent=say.money(spent), limit=say.money(limit)),
+        share=share_of(spent, limit),
+        state=budget_state(spent, limit),
+    )
 
 
 def period_words(say: Words, period: str) -> str:
-    """Return such as "every 30 days" for `30d`."""
+    """Return, for example, "every 30 days" for `30d`."""
     number, unit = parts_of(period)
     if number == 1:
         return {"d": say("every day"), "h": say("every hour"), "mo": say("every month")}[unit]
@@ -199,20 +223,37 @@ def period_words(say: Words, period: str) -> str:
     return say.many("every {number} day", "every {number} days", number)
 
 
+def _unnamed_actor(say: Words, action: str) -> str:
+    """Name the actor of an entry without an account."""
+    match action:
+        case "sign_in.failed" | "sign_in.token_reused":
+            return say("someone not signed in")
+        case "account.deleted":
+            return say("the server")
+        case _:
+            return say("from the command line")
+
+
 def action_words(say: Words, action: str) -> str:
-    """Say what an audit entry tells of; a new kind is shown by its name."""
+    """Describe an audit entry; an unknown action is shown by its name."""
     return {
         "account.budget_set": say("Budget changed"),
         "account.deleted": say("Account deleted"),
-        "account.deletion_began": say("Deletion of the account began"),
+        "account.deletion_began": say("Account deletion started"),
         "account.disabled": say("Account disabled"),
         "account.enabled": say("Account enabled"),
         "account.exported": say("Data exported"),
         "account.made_admin": say("Made an administrator"),
+        "invitation.made": say("Invitation created"),
+        "invitation.revoked": say("Invitation revoked"),
+        "invitation.used": say("Registered with an invitation"),
         "password.changed": say("Password changed"),
-        "password.reset": say("Password reset by e-mail"),
-        "sign_in.ended": say("Sign-in ended"),
-        "sign_in.token_reused": say("Stolen token noticed, sign-in ended"),
-        "token.made": say("API token made"),
+        "password.reset": say("Password reset by email"),
+        "setup_code.made": say("Setup code created"),
+        "sign_in.ended": say("Signed out"),
+        "sign_in.failed": say("Incorrect password or code"),
+        "sign_in.opened": say("Signed in"),
+        "sign_in.token_reused": say("Stolen token detected, signed out"),
+        "token.made": say("API token created"),
         "token.revoked": say("API token revoked"),
     }.get(action, action)

@@ -1,14 +1,17 @@
-"""How one memory block came to say what it says, and the way back."""
+"""The history of one memory block, and undo."""
 
+import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TypedDict
 
 import reflex as rx
 
-from chat_platform import memory
+from chat_platform.accounts.limits import counts_as
+from chat_platform.agents import blocks
 from chat_platform.context import app_context
 from chat_platform.models import Account, BlockRevision
+from chat_platform.process.rate_limits import SEARCHES_OF_ACCOUNT
 from chat_platform.state.account import AccountState
 from chat_platform.state.diff import diff_html
 from chat_platform.web.i18n import Words, at_ms
@@ -32,31 +35,34 @@ class BlockHistoryState(AccountState):
     history_problem: str = ""
 
     @rx.event
+    @counts_as(SEARCHES_OF_ACCOUNT)
     async def toggle(self, label: str) -> None:
         """Open a block's history, or close it."""
         account = await self._account()
         await self._show(account, "" if self.label == label else label)
 
     @rx.event
+    @counts_as(SEARCHES_OF_ACCOUNT)
     async def refresh(self) -> None:
-        """Read the open history anew: its block may have changed."""
+        """Reload the open history: its block may have changed."""
         await self._show(await self._account(), self.label)
 
     async def _show(self, account: Account, label: str) -> None:
-        history = await memory.block_history(app_context(), account, label) if label else []
-        self.label, self.revisions = label, self._revisions(history[: _SHOWN + 1])
+        history = await blocks.block_history(app_context(), account, label) if label else []
+        self.label, self.revisions = label, await self._revisions(history[: _SHOWN + 1])
         self.history_problem = ""
 
-    def _revisions(self, newest_first: Sequence[BlockRevision]) -> list[Revision]:
+    async def _revisions(self, newest_first: Sequence[BlockRevision]) -> list[Revision]:
         older = [(row, before.value) for row, before in pairwise(newest_first)]
         if len(newest_first) <= _SHOWN:
             older += [(row, "") for row in newest_first[-1:]]
-        shown = [self._revision(row, before, n == 0) for n, (row, before) in enumerate(older)]
+        shown = [await self._revision(row, before, n == 0) for n, (row, before) in enumerate(older)]
         if len(newest_first) <= _SHOWN and shown:
-            shown[-1]["cause"] = self._words()("How it began")
+            say = self._words()
+            shown[-1]["cause"] = say("Original text")
         return shown
 
-    def _revision(self, row: BlockRevision, before: str, is_current: bool) -> Revision:
+    async def _revision(self, row: BlockRevision, before: str, is_current: bool) -> Revision:
         say = self._words()
         return Revision(
             position=str(row.position),
@@ -64,7 +70,8 @@ class BlockHistoryState(AccountState):
             when=say.moment(at_ms(row.changed_at_ms, self._zone())),
             cause=_cause(say, row),
             turn_id=row.turn_id or "" if row.cause == "agent" else "",
-            diff=diff_html(before, row.value),
+            # One thread call for each: nobody waits for a whole history.
+            diff=await asyncio.to_thread(diff_html, before, row.value),
             is_current=is_current,
         )
 
@@ -75,5 +82,5 @@ def _cause(say: Words, row: BlockRevision) -> str:
     return {
         "agent": say("Your agent"),
         "person": say("You"),
-        "undo": say("You took a change back"),
+        "undo": say("You undid a change"),
     }.get(row.cause, row.cause)

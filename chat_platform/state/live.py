@@ -1,19 +1,19 @@
-"""The reply that is arriving in this tab; other tabs follow the same log on their own."""
+"""The reply arriving in this tab; other tabs follow the same log independently."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
-from chat_platform.ids import TurnId
 from chat_platform.state.account import AccountState
 from chat_platform.state.live_reply import LiveReply
-from chat_platform.turn_events import TurnEvent
+from chat_platform.turns.events import TurnEvent
+from chat_platform.values.ids import TurnId
 
 _followed: set[int] = set()
-"""Followers that run in this process: a number that is not here belongs to a process that ended."""
+"""Followers running in this process; other numbers belong to processes that have ended."""
 
 
 class LiveState(AccountState):
-    """Apart from ChatState, so that a flush renders the live reply and nothing else."""
+    """Separate from ChatState, so that a flush renders only the live reply."""
 
     turn_id: str = ""
     is_replying: bool = False
@@ -25,7 +25,7 @@ class LiveState(AccountState):
     _follower: int = 0
 
     def _begin(self, turn_id: TurnId) -> int | None:
-        """Return the number of a new follower, or None when this tab has one for the turn."""
+        """Return the number of a new follower, or None if this tab already has one for the turn."""
         if self.is_replying and self.turn_id == turn_id and self._follower in _followed:
             return None
         self._clear()
@@ -54,18 +54,18 @@ def end_follower(number: int) -> None:
 
 
 async def flushes(events: AsyncIterator[TurnEvent], reply: LiveReply) -> AsyncIterator[None]:
-    """Apply the events as they come, and yield when there is something new to show.
+    """Apply the events as they arrive, and yield when there is something new to show.
 
-    Yields at most after each pause of the reply, and after the last event. Raises what the events
-    raise.
+    Yields at most once per pause, and after the last event. Raises what the events raise.
     """
     applied = asyncio.create_task(_apply_all(events, reply))
     shown = 0
     try:
-        while not applied.done():
+        while not applied.done() or reply.applied != shown:
             await asyncio.wait({applied}, timeout=reply.pause_seconds)
             if reply.applied != shown:
                 shown = reply.applied
+                await reply.render()
                 yield
         applied.result()
     finally:

@@ -1,4 +1,4 @@
-"""What the agent remembers: its blocks, read and edited in place. Its archive is in `archive`."""
+"""The agent's memory blocks, read and edited in place. The archive is in `archive`."""
 
 import asyncio
 import time
@@ -6,11 +6,13 @@ from typing import Any, TypedDict
 
 import reflex as rx
 
-from chat_platform import memory
+from chat_platform.accounts.limits import counts_as
+from chat_platform.agents import blocks, memory
+from chat_platform.agents.blocks import BlockState
 from chat_platform.context import app_context
 from chat_platform.errors import Outdated, PlatformError
-from chat_platform.memory import BlockState
 from chat_platform.models import Account
+from chat_platform.process.rate_limits import CHANGES_OF_ACCOUNT
 from chat_platform.state.account import AccountState
 from chat_platform.state.block_history import BlockHistoryState
 from chat_platform.state.forms import MAX_TEXT_CHARACTERS, text_of
@@ -29,7 +31,7 @@ class Block(TypedDict):
     value: str
     revision: str
     fill: str
-    """How full it is, in words."""
+    """How full it is, as text."""
     percent: str
     """The same as a CSS length."""
     limit: str
@@ -44,18 +46,19 @@ class MemoryState(AccountState):
     problem: str = ""
     editing: str = ""
     mine: str = ""
-    """What the person wrote, when it could not be saved as it was."""
+    """The person's text, if it could not be saved."""
     edit_problem: str = ""
     has_conflict: bool = False
     is_waiting: bool = False
-    """What was saved waits until the agent has answered."""
+    """True while a save waits until the agent has answered."""
     _patience_seconds: float = PATIENCE_SECONDS
+    _readings: int = 0
     _attempt: int = 0
-    """The save that the editor stands for: an earlier one gives up waiting and says nothing."""
+    """The editor's current save: an earlier one stops waiting silently."""
 
     @rx.event(background=True)
     async def open(self) -> Any:
-        """Read the blocks anew, and the history that is open."""
+        """Reload the blocks, and the open history."""
         async with self:
             account = await self._account()
             self.problem = ""
@@ -68,12 +71,13 @@ class MemoryState(AccountState):
 
     @rx.event
     def stop_editing(self) -> None:
-        """Also gives up waiting."""
+        """Also abandons a waiting save."""
         self._begin("", "")
 
     @rx.event(background=True)
+    @counts_as(CHANGES_OF_ACCOUNT)
     async def save(self, form: dict[str, Any]) -> Any:
-        """Write the block, unless it changed since it was opened: then show both versions.
+        """Write the block, unless it has changed since it was opened: then show both versions.
 
         While the agent answers, this waits for it.
         """
@@ -84,28 +88,21 @@ class MemoryState(AccountState):
             account, had_conflict = await self._account(), self.has_conflict
             attempt = self._begin(label, value)
             self.is_saving, self.has_conflict = True, had_conflict
-        try:
-            saved = await self._write(account, label, value, revision, attempt)
-        finally:
-            async with self:
-                if self._attempt == attempt:
-                    self.is_saving = self.is_waiting = False
+        saved = await self._try_to_write(account, label, value, revision, attempt)
         await self._refresh(account)
         if saved:
             async with self:
-                if self._attempt == attempt:
-                    self._begin("", "")
-                say = self._words()
-                self._tell(say("Saved."))
+                self._tell_saved(attempt)
         return BlockHistoryState.refresh
 
     @rx.event(background=True)
+    @counts_as(CHANGES_OF_ACCOUNT)
     async def undo(self, label: str, revision: str) -> Any:
-        """Give the block back what it said at that revision, as a new revision."""
+        """Restore the block's value at that revision, as a new revision."""
         async with self:
             account = await self._account()
         try:
-            await memory.undo_block(app_context(), account, label, revision)
+            await blocks.undo_block(app_context(), account, label, revision)
         except PlatformError as exc:
             async with self:
                 history = await self.get_state(BlockHistoryState)
@@ -113,25 +110,42 @@ class MemoryState(AccountState):
             return None
         async with self:
             say = self._words()
-            self._tell(say("The earlier text is back."))
+            self._tell(say("Earlier version restored."))
         return MemoryState.open
 
     def _begin(self, label: str, mine: str) -> int:
-        """Make the editor anew for this block and these words; return the attempt's number."""
+        """Reset the editor to this block and text; return the attempt's number."""
         self.editing, self.mine, self.edit_problem = label, mine, ""
         self.has_conflict = self.is_saving = self.is_waiting = False
         self._attempt += 1
         return self._attempt
 
+    def _tell_saved(self, attempt: int) -> None:
+        if self._attempt == attempt:
+            self._begin("", "")
+        say = self._words()
+        self._tell(say("Saved."))
+
+    async def _try_to_write(
+        self, account: Account, label: str, value: str, revision: str, attempt: int
+    ) -> bool:
+        """Save, and show when that has ended; False if it failed, or was abandoned."""
+        try:
+            return await self._write(account, label, value, revision, attempt)
+        finally:
+            async with self:
+                if self._attempt == attempt:
+                    self.is_saving = self.is_waiting = False
+
     async def _write(
         self, account: Account, label: str, value: str, revision: str, attempt: int
     ) -> bool:
-        """Save when no turn runs; False when that failed, or was given up."""
+        """Save once no turn is running; False if that failed, or was abandoned."""
         give_up_at = time.monotonic() + self._patience_seconds
         while True:
             try:
-                await memory.write_block(
-                    app_context(), account, label, value, expected_revision=revision
+                await blocks.write_block(
+                    app_context(), account, label, value, expected_revisions=[revision]
                 )
             except PlatformError as exc:
                 if exc.code != "turn_running" or time.monotonic() > give_up_at:
@@ -143,7 +157,7 @@ class MemoryState(AccountState):
                 return False
 
     async def _wait(self, attempt: int) -> bool:
-        """Say that the agent is waited for; False when the person no longer wants to."""
+        """Show that the save waits for the agent; False if the person has abandoned it."""
         async with self:
             if self._attempt == attempt:
                 self.is_waiting = True
@@ -152,13 +166,17 @@ class MemoryState(AccountState):
             return self._attempt == attempt
 
     async def _fail(self, error: PlatformError, attempt: int) -> None:
-        # First the words of the person: the field is made anew when the block's are there.
+        # The person's text first: the field is reset when the block's text arrives.
         async with self:
             if self._attempt == attempt:
                 self.edit_problem = self._why(error)
                 self.has_conflict = isinstance(error, Outdated)
 
     async def _refresh(self, account: Account) -> None:
+        """Show the blocks; of two readings the later one counts, whichever arrives first."""
+        async with self:
+            self._readings += 1
+            reading = self._readings
         try:
             read = await memory.read_memory(app_context(), account)
         except PlatformError as exc:
@@ -166,6 +184,8 @@ class MemoryState(AccountState):
                 self.problem = self._why(exc)
             return
         async with self:
+            if reading != self._readings:
+                return
             blocks = [self._block(state) for state in read.blocks]
             self.blocks = sorted(blocks, key=lambda block: block["label"] != ABOUT_THE_PERSON)
             self.is_loaded, self.problem = True, ""
@@ -194,6 +214,6 @@ class MemoryState(AccountState):
 def _names(say: Words, label: str, description: str) -> tuple[str, str]:
     known = {
         "human": (say("About you"), say("What your agent has learned about you.")),
-        "persona": (say("About itself"), say("Who your agent is, and how it talks to you.")),
+        "persona": (say("About your agent"), say("Who your agent is, and how it talks to you.")),
     }
     return known.get(label, (label, description))

@@ -1,4 +1,4 @@
-"""Lets only those values in that our pages send; what handlers do with them is theirs."""
+"""Accepts only values that our own pages send; handlers decide what to do with them."""
 
 from collections.abc import Mapping
 
@@ -8,16 +8,16 @@ from reflex.event import Event
 from reflex.middleware.middleware import Middleware
 from reflex.state import BaseState, StateUpdate
 
-from chat_platform.state.forms import is_storable
+from chat_platform.values.texts import is_storable
 
 log = structlog.get_logger()
 
 _OURS = ".chat_platform___state___"
-"""In the name of every event of a state of ours, and of none of Reflex's own."""
+"""Part of the name of each event of our states, but of none of Reflex's own."""
 
 
 class OwnEvents(Middleware):
-    """Drops an event whose values no page of ours sends: somebody wrote it by hand."""
+    """Drops an event with values that our pages never send: a forged one."""
 
     async def preprocess(self, app: App, state: BaseState, event: Event) -> StateUpdate | None:
         if _OURS not in event.name or is_own(event.payload):
@@ -27,7 +27,7 @@ class OwnEvents(Middleware):
 
 
 def is_own(payload: Mapping[str, object]) -> bool:
-    """Tell whether forms are forms, `is_...` is yes or no, and the rest text to look up."""
+    """Tell whether forms are dicts, `is_...` is a boolean, and the rest is text."""
     return all(_fits(name, value) for name, value in payload.items())
 
 

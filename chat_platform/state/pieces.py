@@ -1,4 +1,4 @@
-"""The pieces in which the page gets its messages: nothing that it has is sent again.
+"""The pieces in which the page receives its messages: nothing is sent twice.
 
 messages.js puts them together. Knows no database.
 """
@@ -6,26 +6,26 @@ messages.js puts them together. Knows no database.
 import hashlib
 from typing import NamedTuple, TypedDict
 
-from chat_platform.ids import new_id
 from chat_platform.state.rows import Row, Rows
+from chat_platform.values.ids import new_id
 
 OVERLAP_ROWS = 4
-"""Rows that newer pieces repeat: a browser that draws two pieces at once sees the last one only."""
+"""Rows repeated in newer pieces: a browser that renders two pieces at once sees only the last."""
 
 
 class Piece(TypedDict):
     stamp: str
-    """Another one for every piece: the page takes each once."""
+    """A new number for every piece: the page applies each once."""
     rows: list[Row]
     joins: str
-    """The message before these rows, or after them where they are older; "" where none is."""
+    """The message before these rows, or after them if they are older; "" if there is none."""
     has_older: bool
     is_window: bool
-    """A part of the past, which joins nothing that was shown."""
+    """A section of older messages, not adjacent to what was shown."""
 
 
 class Mark(NamedTuple):
-    """What is remembered of a row that the page has."""
+    """What is remembered about a row that the page has."""
 
     id: str
     digest: str
@@ -43,7 +43,7 @@ def older_piece(page: Rows, before: str) -> Piece:
 
 
 def following_piece(page: Rows, after: str) -> Piece:
-    """Return the rows of a page that come after one that a window of the past ends with."""
+    """Return the rows of a page after the last one of a section of older messages."""
     ids = [row["id"] for row in page.rows]
     start = ids.index(after) + 1 if after in ids else 0
     return _piece(page.rows[start:], joins=after, has_older=page.has_older)
@@ -52,8 +52,8 @@ def following_piece(page: Rows, after: str) -> Piece:
 def newer_piece(page: Rows, known: list[Mark]) -> Piece | None:
     """Return what the page lacks of the newest rows, or None when it has them all.
 
-    The piece joins nothing where the newest rows have nothing in common with the known ones:
-    then it is a new end.
+    If the newest rows have nothing in common with the known ones, the piece stands alone, as a new
+    end.
     """
     marks = marks_of(page)
     places = {mark.id: place for place, mark in enumerate(known)}

@@ -1,21 +1,20 @@
-"""The receipt that is open under an answer: every model call behind it, with its own price."""
+"""The open receipt under an answer: every model call behind it, with its cost."""
 
 from collections.abc import Sequence
 from typing import TypedDict
 
 import reflex as rx
 
-from chat_platform.billing.receipts import receipt_of
 from chat_platform.context import app_context
-from chat_platform.ids import AccountId
 from chat_platform.models import ModelCall
 from chat_platform.state.account import AccountState
 from chat_platform.state.live_reply import step_words
-from chat_platform.turns import log as turn_log
+from chat_platform.turns import control
+from chat_platform.values.ids import TurnId
 from chat_platform.web.i18n import Words
 
 Step = dict[str, str]
-"""A step as the turn's log tells it: kind, name, status, detail."""
+"""A step from the turn's log: kind, name, status, detail."""
 
 
 class ReceiptLine(TypedDict):
@@ -40,20 +39,18 @@ class ReceiptState(AccountState):
         if self.open_turn == turn_id:
             self.open_turn, self.lines = "", []
             return
-        ctx = app_context()
-        total, calls = await receipt_of(ctx, AccountId(account.id), turn_id)
-        events = await turn_log.read(ctx, total.turn_id)
-        say = self._words()
-        purposes = call_purposes(say, calls, [e.data for e in events if e.type == "step"])
-        self.lines = [_line(say, *pair) for pair in zip(calls, purposes, strict=True)]
-        self.total = say.money(total.cost_nano_usd)
+        view = await control.turn_view(app_context(), account.id, TurnId(turn_id))
+        say, receipt = self._words(), view.receipt
+        purposes = call_purposes(say, receipt.calls, [step.data for step in view.steps])
+        self.lines = [_line(say, *pair) for pair in zip(receipt.calls, purposes, strict=True)]
+        self.total = say.money(receipt.usage.cost_nano_usd)
         self.open_turn = turn_id
 
 
 def call_purposes(say: Words, calls: Sequence[ModelCall], steps: Sequence[Step]) -> list[str]:
-    """Say of each call what it was for, as far as the turn's steps tell.
+    """Describe the purpose of each call, as far as the turn's steps tell.
 
-    Calls that failed were repeated: the steps speak of those that succeeded.
+    Failed calls were repeated: the steps describe the successful ones.
     """
     asked = _purposes_of_steps(say, steps)
     succeeded = [call.id for call in calls if call.kind == "chat" and call.state == "settled"]
@@ -92,11 +89,11 @@ def _line(say: Words, call: ModelCall, what: str) -> ReceiptLine:
 
 
 def kind_words(say: Words, kind: str) -> str:
-    """Say what a model call was for."""
+    """Describe the purpose of a model call."""
     return {
-        "chat": say("Reply and tools"),
-        "embedding": say("Archive (embedding)"),
-        "background": say("Outside a turn"),
+        "chat": say("Replies and tools"),
+        "embedding": say("Archive (embeddings)"),
+        "background": say("Background work"),
     }.get(kind, kind)
 
 
@@ -108,5 +105,5 @@ def _note(say: Words, call: ModelCall) -> str:
             "unknown": say("not confirmed"),
         }[call.state]
     if call.cost_source in ("pending", "estimated"):
-        return say("estimated") if call.cost_source == "estimated" else say("price to come")
+        return say("estimated") if call.cost_source == "estimated" else say("price pending")
     return ""

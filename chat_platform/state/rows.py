@@ -1,4 +1,4 @@
-"""Messages as the chat page shows them: one row each, with words, dates and the receipt's line."""
+"""Messages as the chat page shows them: one row each, with text, dates and the receipt's line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +7,19 @@ from zoneinfo import ZoneInfo
 
 from chat_platform.billing.receipts import TurnTotal, totals_of
 from chat_platform.context import AppContext
-from chat_platform.history.pages import (
+from chat_platform.conversations.history import (
     HistoryPage,
     goes_on,
     history_page,
     messages_after,
     page_around,
 )
-from chat_platform.ids import AccountId, MessageId
-from chat_platform.models import Message
+from chat_platform.models import Message, Turn
+from chat_platform.turns.failures import error_of
+from chat_platform.values.ids import AccountId, MessageId
+from chat_platform.web.error_words import error_words
 from chat_platform.web.i18n import Words, at_ms
-from chat_platform.web.markdown_html import to_html
-from chat_platform.web.problem_words import problem_words
+from chat_platform.web.rendering import html_of
 
 PAGE_MESSAGES = 40
 
@@ -27,13 +28,13 @@ class Row(TypedDict):
     id: str
     role: str
     html: str
-    """An answer, safe to show."""
+    """An answer as safe HTML."""
     text: str
-    """What the person wrote, as it is."""
+    """The person's text, unchanged."""
     time: str
     date: str
     day: str
-    """The day in words; messages.js shows it over the first message of each day."""
+    """The formatted day; messages.js shows it above the first message of each day."""
     turn_id: str
     receipt: str
     """The cost in one line, under answers."""
@@ -91,32 +92,32 @@ class RowReader:
         if messages and messages[-1].role == "user" and await goes_on(self.ctx, messages[-1]):
             del last_ids[messages[-1].turn_id]
         return [
-            self._row(m, totals.get(m.turn_id) if last_ids.get(m.turn_id) == m.id else None)
+            await self._row(m, totals.get(m.turn_id) if last_ids.get(m.turn_id) == m.id else None)
             for m in messages
         ]
 
-    def _row(self, message: Message, total: TurnTotal | None) -> Row:
-        """`total` is given with the turn's last message: its end is told there."""
+    async def _row(self, message: Message, total: TurnTotal | None) -> Row:
+        """`total` is given for the turn's last message, which shows how the turn ended."""
         at = at_ms(message.created_at_ms, self.zone)
         is_answer = message.role == "assistant"
-        status = total.status if total else "running"
+        status = total.turn.status if total else "running"
         return Row(
             id=message.id,
             role=message.role,
-            html=to_html(message.content, self.say.language) if is_answer else "",
+            html=await html_of(message.content, self.say.language) if is_answer else "",
             text="" if is_answer else message.content,
             time=self.say.time(at),
             date=at.date().isoformat(),
             day=self.say.day(at),
             turn_id=message.turn_id,
             receipt=self._receipt(total) if total and status != "running" else "",
-            problem=self._problem(total) if total and status == "failed" else "",
+            problem=self._problem(total.turn) if total and status == "failed" else "",
             is_stopped=status == "cancelled",
         )
 
     def _receipt(self, total: TurnTotal) -> str:
-        tokens = self.say.many("{number} token", "{number} tokens", total.tokens)
-        return f"{self.say.money(total.cost_nano_usd)} · {tokens}"
+        tokens = self.say.many("{number} token", "{number} tokens", total.usage.total_tokens)
+        return f"{self.say.money(total.usage.cost_nano_usd)} · {tokens}"
 
-    def _problem(self, total: TurnTotal) -> str:
-        return problem_words(self.say, total.error_code, total.error_detail)
+    def _problem(self, turn: Turn) -> str:
+        return error_words(self.say, self.zone, error_of(turn.error_code or ""))

@@ -1,13 +1,14 @@
-"""Looking for words in the whole conversation."""
+"""Search in the whole conversation."""
 
 import re
 from typing import Any, TypedDict
 
 import reflex as rx
 
+from chat_platform.accounts.limits import counts_as
 from chat_platform.context import app_context
-from chat_platform.history.search import Found, search, stems_of
-from chat_platform.ids import AccountId
+from chat_platform.conversations.search import Found, search, stems_of
+from chat_platform.process.rate_limits import SEARCHES_OF_ACCOUNT
 from chat_platform.state.account import AccountState
 from chat_platform.state.chat import ChatState
 from chat_platform.state.forms import text_of
@@ -22,7 +23,7 @@ class Result(TypedDict):
     when: str
     before: str
     match: str
-    """The word that was found, as it is written there."""
+    """The matching word, as it is written there."""
     after: str
 
 
@@ -31,10 +32,11 @@ class SearchState(AccountState):
     outcome: str = ""
 
     @rx.event
+    @counts_as(SEARCHES_OF_ACCOUNT)
     async def search(self, form: dict[str, Any]) -> None:
         account = await self._account()
-        words = text_of(form, "words").strip()[:200]
-        found = await search(app_context(), AccountId(account.id), query=words, limit=MAX_RESULTS)
+        words = text_of(form, "words").strip()
+        found = await search(app_context(), account.id, query=words, limit=MAX_RESULTS)
         say = self._words()
         stems = stems_of(words)
         self.results = [self._result(one, stems) for one in found]
@@ -60,7 +62,7 @@ class SearchState(AccountState):
 
 
 def parted(snippet: str, stems: list[str]) -> tuple[str, str, str]:
-    """Return what is before the first word that was looked for, the word, and the rest."""
+    """Return the text before the first matching word, the word, and the rest."""
     found = re.search(rf"\b(?:{'|'.join(map(re.escape, stems))})\w*", snippet, re.IGNORECASE)
     if not stems or found is None:
         return snippet, "", ""

@@ -1,6 +1,6 @@
-"""Which tabs wait for news of their account in this process, and the wait itself.
+"""Which tabs in this process wait for news of their account, and the wait itself.
 
-A tab that is closed says nothing, so each wait is a lease that the page renews.
+A closed tab sends nothing, so each wait is a lease that the page renews.
 """
 
 import asyncio
@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 
 from chat_platform.context import AppContext
-from chat_platform.ids import AccountId
-from chat_platform.turn_events import TurnEvent
+from chat_platform.turns.events import TurnEvent
+from chat_platform.values.ids import AccountId
 
 LEASE_SECONDS = 75.0
-"""Longer than two of conversation.js's calls are apart: one may get lost."""
+"""More than two intervals of conversation.js's calls, since one may get lost."""
 
 Tab = tuple[str, AccountId]
 """A browser tab's token, and whose account it shows."""
@@ -22,11 +22,19 @@ _leased_until: dict[Tab, float] = {}
 
 
 def renew(tab: Tab, seconds: float = LEASE_SECONDS) -> bool:
-    """Extend the tab's wait; return whether nobody waits for it yet in this process."""
+    """Extend the tab's wait; return whether a new wait must be started in this process."""
     now = time.monotonic()
     is_new = _leased_until.get(tab, 0.0) <= now
+    if is_new:
+        _forget_ended(now)
     _leased_until[tab] = now + seconds
     return is_new
+
+
+def _forget_ended(now: float) -> None:
+    """Forget the tabs that were gone before their wait began: no end of it forgets them."""
+    for tab in [tab for tab, until in _leased_until.items() if until <= now]:
+        del _leased_until[tab]
 
 
 async def news_of(ctx: AppContext, tab: Tab) -> AsyncGenerator[None, None]:

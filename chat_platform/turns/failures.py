@@ -1,68 +1,66 @@
-"""What a turn can fail of: the stable code, words for a person, and the error of each door."""
+"""Why turns fail: a stable code for each reason, and the error behind it for every door."""
 
-from dataclasses import dataclass
-
+from chat_platform.billing.platform_budget import platform_spent
 from chat_platform.errors import (
+    MODEL_BUSY,
     BudgetSpent,
     PlatformError,
     RateLimited,
     Unavailable,
     UpstreamFailed,
+    agent_unavailable,
+    billing_unavailable,
+    budget_spent_midway,
+    internal_error,
+    model_failed,
 )
-from chat_platform.ids import TurnId
+from chat_platform.values.ids import TurnId
 
-
-@dataclass(frozen=True)
-class TurnFailure:
-    """Why a turn failed. `detail` says what happened and what to do next."""
-
-    code: str
-    detail: str
-
-
-INTERRUPTED = TurnFailure(
-    "interrupted", "The server stopped while your agent was answering. Send your message again."
+_INTERRUPTED = Unavailable(
+    "The server stopped while your agent was answering. The part that arrived has been kept. "
+    "Send your message again.",
+    code="interrupted",
 )
-EMPTY_REPLY = TurnFailure(
-    "model_failed", "The model gave no answer. Send your message again, perhaps in other words."
-)
-GATEWAY_AWAY = TurnFailure(
-    "agent_unavailable", "Your agent cannot reach its model. Send your message again in a moment."
-)
-INTERNAL = TurnFailure(
-    "internal_error", "Something went wrong on our side. Send your message again."
-)
-
-_CLASSES: dict[str, type[PlatformError]] = {
-    "budget_spent": BudgetSpent,
-    "agent_unavailable": Unavailable,
-    "billing_unavailable": Unavailable,
-    "interrupted": Unavailable,
-    "model_failed": UpstreamFailed,
-    "model_busy": UpstreamFailed,
-    "context_too_long": UpstreamFailed,
-    "internal_error": PlatformError,
+_ERRORS: dict[str, PlatformError] = {
+    error.code: error
+    for error in (
+        budget_spent_midway(),
+        platform_spent(),
+        platform_spent(resets_at_ms=0),
+        agent_unavailable(),
+        billing_unavailable(),
+        _INTERRUPTED,
+        model_failed(),
+        UpstreamFailed(MODEL_BUSY, code="model_busy"),
+        internal_error(),
+    )
 }
+"""Every way to fail; `error_of` returns a new one to raise."""
+
+INTERRUPTED = _INTERRUPTED.code
+EMPTY_REPLY = model_failed().code
+GATEWAY_AWAY = agent_unavailable().code
+INTERNAL = internal_error().code
 
 
-def failure_of(error: Exception) -> TurnFailure:
-    """Map what the run raised to a code of the contract; unknown errors tell nothing."""
+def failure_of(error: Exception) -> str:
+    """Map what the run raised to a code of the contract; unknown errors reveal no details."""
     match error:
-        case PlatformError() if error.code in _CLASSES:
-            return TurnFailure(error.code, error.message)
+        case PlatformError(code=code) if code in _ERRORS:
+            return code
         case BudgetSpent():
-            return TurnFailure("budget_spent", error.message)
+            return "budget_spent"
         case Unavailable():
-            return TurnFailure("agent_unavailable", error.message)
+            return "agent_unavailable"
         case RateLimited():
-            return TurnFailure("model_busy", error.message)
+            return "model_busy"
         case PlatformError():
-            return TurnFailure("model_failed", error.message)
+            return "model_failed"
         case _:
             return INTERNAL
 
 
-def error_of(failure: TurnFailure, turn_id: TurnId) -> PlatformError:
-    """Return the error that a reader of the whole answer gets for a failed turn."""
-    kind = _CLASSES.get(failure.code, UpstreamFailed)
-    return kind(failure.detail, code=failure.code, extra={"turn_id": turn_id})
+def error_of(code: str, turn_id: TurnId | None = None) -> PlatformError:
+    """Return the error of a turn that failed, for people and for clients that wait for its end."""
+    known = _ERRORS.get(code) or model_failed()
+    return type(known)(known.message, code=code, extra={"turn_id": turn_id} if turn_id else None)

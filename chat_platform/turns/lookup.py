@@ -1,15 +1,15 @@
-"""Finds what a turn began with, for the pages."""
+"""Finds the message that began a turn, for the pages."""
 
 from sqlmodel import col, select
 
 from chat_platform.context import AppContext
-from chat_platform.db import reading
+from chat_platform.database.engine import reading
 from chat_platform.errors import NotFound
-from chat_platform.ids import AccountId, MessageId
 from chat_platform.models import Message
+from chat_platform.values.ids import AccountId, MessageId, TurnId
 
 
-async def question_of(ctx: AppContext, account_id: AccountId, turn_id: str) -> Message:
+async def question_of(ctx: AppContext, account_id: AccountId, turn_id: TurnId) -> Message:
     """Return the person's message that began the turn.
 
     Raises NotFound, also for somebody else's turn.
@@ -30,8 +30,10 @@ async def question_of(ctx: AppContext, account_id: AccountId, turn_id: str) -> M
     return message
 
 
-async def question_id_of(ctx: AppContext, account_id: AccountId, turn_id: str) -> MessageId | None:
+async def question_id_of(
+    ctx: AppContext, account_id: AccountId, turn_id: TurnId
+) -> MessageId | None:
     try:
-        return MessageId((await question_of(ctx, account_id, turn_id)).id)
+        return (await question_of(ctx, account_id, turn_id)).id
     except NotFound:
         return None

@@ -1,46 +1,46 @@
-"""Keeps turns from being lost with their process: leases, recovery, and an orderly end.
+"""Keeps turns from being lost with their process: leases, recovery, and an orderly shutdown.
 
-Every process renews the leases of its turns and looks for turns whose lease has run out. Those
-are resumed where the runtime can, and else end as `interrupted` with the text that had arrived.
+Every process renews the leases of its turns and looks for turns whose lease has run out. These
+are resumed if the runtime can; otherwise they end as `interrupted`, with the text so far.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 
 import structlog
-from sqlalchemy import select, update
-from sqlmodel import col
+from sqlalchemy import update
+from sqlmodel import col, select
 
-from chat_platform import agents, turn_lock
-from chat_platform.background import Routine, running
-from chat_platform.billing import ledger
+from chat_platform.agents import agents, lock
 from chat_platform.billing.reconciliation import expire_calls
-from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
-from chat_platform.db import reading
-from chat_platform.errors import PlatformError
-from chat_platform.ids import AccountId, TurnId
+from chat_platform.database.clock import database_now_ms
+from chat_platform.database.engine import reading
 from chat_platform.models import Account, Turn
-from chat_platform.turns import log as turn_log
-from chat_platform.turns.ending import TurnEnd, end_turn
+from chat_platform.process.background import Routine, running
+from chat_platform.turns import event_log
+from chat_platform.turns.agent_run import AgentRun
+from chat_platform.turns.ending import TurnEnd, settle_turn
 from chat_platform.turns.failures import INTERRUPTED
+from chat_platform.turns.loose_runs import LOOK_SECONDS as LOOSE_LOOK_SECONDS
+from chat_platform.turns.loose_runs import stop_loose_runs
 from chat_platform.turns.runner import TurnToRun, run_turn
 
 log = structlog.get_logger()
 
 LOOK_SECONDS = 2.0
-"""With a lease of 20 s, whoever waits for a dead process's turn hears of its end within 30 s."""
-CLOSE_SECONDS = 5.0
+"""With a lease of 20 s, readers of a dead process's turn learn of its end within 30 s."""
 
 
 @asynccontextmanager
 async def kept_turns(ctx: AppContext) -> AsyncIterator[None]:
-    """Look after turns while the process serves; end or hand over what still runs afterwards."""
-    renewing = Routine("renew_turns", turn_lock.RENEW_SECONDS, partial(renew_leases, ctx))
+    """Look after turns while the process serves; then end or hand over those still running."""
+    renewing = Routine("renew_turns", lock.RENEW_SECONDS, partial(renew_leases, ctx))
     recovering = Routine("recover_turns", LOOK_SECONDS, partial(recover_turns, ctx))
-    async with running(renewing, recovering):
+    stopping = Routine("stop_loose_runs", LOOSE_LOOK_SECONDS, partial(stop_loose_runs, ctx))
+    async with running(renewing, recovering, stopping):
         try:
             yield
         finally:
@@ -48,14 +48,17 @@ async def kept_turns(ctx: AppContext) -> AsyncIterator[None]:
 
 
 async def drain(ctx: AppContext, *, grace_seconds: float) -> None:
-    """Take no new turns, give the running ones some time, then interrupt them."""
+    """Accept no new turns, give the running ones some time, then interrupt them."""
     ctx.running_turns.draining.set()
     await ctx.running_turns.wait(grace_seconds)
     await ctx.running_turns.interrupt()
 
 
 async def renew_leases(ctx: AppContext) -> None:
-    """Renew the leases of all turns that run here, in one statement."""
+    """Renew the leases of all turns running here, and stop those cancelled elsewhere.
+
+    In one statement. The notification of a cancel is quicker, but may get lost.
+    """
     ids = ctx.running_turns.ids
     if not ids:
         return
@@ -66,31 +69,35 @@ async def renew_leases(ctx: AppContext) -> None:
             col(Turn.owner) == ctx.process_id,
             col(Turn.status) == "running",
         )
-        .values(lease_until_ms=turn_lock.lease_until_ms())
+        .values(lease_until_ms=lock.lease_until_ms())
+        .returning(col(Turn.id), col(Turn.cancel_requested_at_ms))
     )
-    await ctx.writer.write(lambda connection: connection.execute(renewal) and None)
+    renewed = await ctx.writer.write(lambda connection: connection.execute(renewal).all())
+    for turn_id, cancelled_at_ms in renewed:
+        if cancelled_at_ms is not None:
+            ctx.running_turns.stop(turn_id)
 
 
 async def recover_turns(ctx: AppContext) -> None:
-    """Take over every turn whose owner let its lease run out. Live leases are left alone."""
-    await turn_lock.end_dead_actions(ctx)
+    """Take over every turn whose lease has run out."""
+    await lock.end_dead_actions(ctx)
     expired = select(Turn).where(
         col(Turn.status) == "running",
         col(Turn.kind) == "message",
-        col(Turn.lease_until_ms) < now_ms(),
+        col(Turn.lease_until_ms) < database_now_ms(),
     )
     async with reading(ctx.engine) as session:
-        turns = (await session.execute(expired)).scalars().all()
+        turns = (await session.exec(expired)).all()
     for turn in turns:
-        if TurnId(turn.id) not in ctx.running_turns.ids and await _claim(ctx, turn):
+        if turn.id not in ctx.running_turns.ids and await _claim(ctx, turn):
             log.warning("turn.recovered", turn_id=turn.id, owner=turn.owner)
-            # Nobody else would close them before the turn ends: its receipt would lack them.
-            await expire_calls(ctx, TurnId(turn.id), owner=turn.owner)
+            # Otherwise they would outlast the turn, and its receipt would lack them.
+            await expire_calls(ctx, turn.id, owner=turn.owner)
             _recover(ctx, turn)
 
 
 async def _claim(ctx: AppContext, turn: Turn) -> bool:
-    """Become the turn's owner; False when another process was faster."""
+    """Become the turn's owner; False if another process was faster."""
     claim = (
         update(Turn)
         .where(
@@ -99,36 +106,32 @@ async def _claim(ctx: AppContext, turn: Turn) -> bool:
             col(Turn.owner) == turn.owner,
             col(Turn.lease_until_ms) == turn.lease_until_ms,
         )
-        .values(owner=ctx.process_id, lease_until_ms=turn_lock.lease_until_ms())
+        .values(owner=ctx.process_id, lease_until_ms=lock.lease_until_ms())
     )
     return await ctx.writer.write(lambda connection: connection.execute(claim).rowcount == 1)
 
 
 def _recover(ctx: AppContext, turn: Turn) -> None:
     settle = _resume if turn.runtime_run_id and ctx.settings.has_redis else _interrupt
-    ctx.running_turns.start(TurnId(turn.id), lambda stop: settle(ctx, turn, stop))
+    ctx.running_turns.start(turn.id, lambda stop: settle(ctx, turn, stop))
 
 
 async def _resume(ctx: AppContext, turn: Turn, stop: asyncio.Event) -> None:
     if turn.cancel_requested_at_ms:
         stop.set()
-    turn_id = TurnId(turn.id)
+    turn_id = turn.id
     async with reading(ctx.engine) as session:
         account = await session.get_one(Account, turn.account_id)
-    logged = await turn_log.read(ctx, turn_id)
+    logged = await event_log.read(ctx, turn_id)
     to_run = TurnToRun(turn_id, account, "", logged, run_id=turn.runtime_run_id)
     await run_turn(ctx, to_run, stop)
 
 
 async def _interrupt(ctx: AppContext, turn: Turn, _stop: asyncio.Event) -> None:
-    """End the turn of a dead process, and what its agent may still be doing."""
-    agent_id = await agents.agent_of(ctx, AccountId(turn.account_id))
-    if agent_id:
-        ctx.open_calls.abort(agent_id)
-        await ctx.turn_feed.tell_to_stop(TurnId(turn.id), agent_id)
-        with suppress(PlatformError, TimeoutError):
-            async with asyncio.timeout(1):
-                await ctx.runtime.cancel(agent_id)
-    turn_id = TurnId(turn.id)
-    await ledger.wait_until_closed(ctx, turn_id, timeout_seconds=CLOSE_SECONDS)
-    await end_turn(ctx, turn_id, TurnEnd("failed", INTERRUPTED))
+    """End a dead process's turn, and stop its run, which may still be going on."""
+    turn_id = turn.id
+    await ctx.turn_feed.tell_to_stop(turn_id)
+    agent_id = await agents.agent_of(ctx, turn.account_id)
+    run = AgentRun(ctx, turn_id, agent_id, turn.runtime_run_id, has_begun=agent_id is not None)
+    await run.stop()
+    await settle_turn(ctx, turn_id, TurnEnd("failed", INTERRUPTED, is_run_loose=run.is_loose))

@@ -1,43 +1,42 @@
-"""Runs one turn in a task of its own, from the agent's first step until no call is open."""
+"""Runs one turn in its own task, from the agent's first step until no call is open."""
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, update
 from sqlmodel import col
 
-from chat_platform import agents, memory
-from chat_platform.billing import ledger
+from chat_platform.agents import agents, blocks
+from chat_platform.billing import budgets
 from chat_platform.context import AppContext
+from chat_platform.database.away import AWAY, patiently
 from chat_platform.errors import PlatformError
-from chat_platform.ids import AccountId, AgentId, TurnId
 from chat_platform.models import Account, Turn
 from chat_platform.ports import RunEvent, RunStarted, StepChanged
-from chat_platform.turn_events import TurnEvent
-from chat_platform.turns.ending import TurnEnd, end_turn
+from chat_platform.turns.agent_run import AgentRun
+from chat_platform.turns.ending import TurnEnd, end_turn, settle_turn
+from chat_platform.turns.event_log import TurnTaken
+from chat_platform.turns.events import TurnEvent
 from chat_platform.turns.failures import (
     EMPTY_REPLY,
     GATEWAY_AWAY,
     INTERRUPTED,
-    TurnFailure,
     failure_of,
 )
-from chat_platform.turns.log import TurnTaken
+from chat_platform.turns.loose_runs import stop_earlier_runs
 from chat_platform.turns.notes import Note, note_for
 from chat_platform.turns.recorder import TurnRecorder
+from chat_platform.values.ids import AgentId, TurnId
 
 log = structlog.get_logger()
 
-STOP_AGAIN_SECONDS = 0.3
-STOP_ATTEMPTS = 30
-"""A run that was told to stop this often and goes on is left to itself; its calls are refused."""
-CLOSE_SECONDS = 10.0
-"""How long a turn that is over waits for its last calls to be booked."""
+LAST_SECONDS = 5.0
+"""How long a process that is shutting down tries to end a turn; then its lease runs out."""
 CHECK_SECONDS = 3.0
-"""A billing gateway that takes longer to say that it is well is not."""
+"""A billing gateway that takes longer to pass its health check counts as down."""
 
 
 @dataclass(frozen=True)
@@ -47,45 +46,68 @@ class TurnToRun:
     id: TurnId
     account: Account
     text: str
-    logged: list[TurnEvent] = field(default_factory=list)
+    logged: list[TurnEvent] = field(default_factory=list[TurnEvent])
     run_id: str | None = None
     agent_id: AgentId | None = None
-    """The account's agent, where it is known already."""
+    """The account's agent, if already known."""
     has_untold: bool = True
-    """False when it is known that the agent need be told of no earlier turn."""
+    """False if the agent is known to need no note about earlier turns."""
+    has_loose_run: bool = False
+    """Whether an earlier turn's run may still be going on."""
 
 
 async def run_turn(ctx: AppContext, turn: TurnToRun, stop: asyncio.Event) -> None:
-    """Run the turn to its end. It is always left ended, unless another process took it."""
+    """Run the turn. It always ends, unless another process has taken it over."""
+    recorder = TurnRecorder(ctx, turn.id, logged=turn.logged)
+    run = AgentRun(ctx, turn.id, turn.agent_id, turn.run_id, has_begun=turn.run_id is not None)
     try:
-        end = await _outcome(ctx, turn, stop)
-        await ledger.wait_until_closed(ctx, turn.id, timeout_seconds=CLOSE_SECONDS)
+        end = await _outcome(ctx, turn, run, recorder, stop)
+        await run.stop_if_loose()
+        end = replace(end, unwritten=recorder.unwritten, is_run_loose=run.is_loose)
+        await settle_turn(ctx, turn.id, end)
     except TurnTaken:
         log.warning("turn.taken", turn_id=turn.id)
-        return
+        if not ctx.settings.has_redis:
+            # With Redis, its new owner continues the run.
+            await run.stop_if_loose()
     except asyncio.CancelledError:
-        # The process goes down: another finishes the turn, or at least what has arrived is kept.
-        if await _handed_over(ctx, turn.id):
-            return
-        end = TurnEnd("failed", INTERRUPTED)
-    await end_turn(ctx, turn.id, end)
+        try:
+            async with asyncio.timeout(LAST_SECONDS):
+                await _leave(ctx, run, recorder)
+        except (TimeoutError, *AWAY) as error:
+            log.warning("turn.left", turn_id=turn.id, error=type(error).__name__)
 
 
-async def _outcome(ctx: AppContext, turn: TurnToRun, stop: asyncio.Event) -> TurnEnd:
+async def _leave(ctx: AppContext, run: AgentRun, recorder: TurnRecorder) -> None:
+    """Hand the turn over at shutdown, or end it with what has arrived."""
+    if not await _handed_over(ctx, run.turn_id):
+        await run.stop_if_loose()
+        end = TurnEnd("failed", INTERRUPTED, unwritten=recorder.unwritten)
+        await end_turn(ctx, run.turn_id, replace(end, is_run_loose=run.is_loose))
+
+
+async def _outcome(
+    ctx: AppContext, turn: TurnToRun, run: AgentRun, recorder: TurnRecorder, stop: asyncio.Event
+) -> TurnEnd:
     note = Note()
-    recorder = TurnRecorder(ctx, turn.id, logged=turn.logged)
     try:
-        agent_id = await agents.ensure_agent(ctx, turn.account, known=turn.agent_id)
+        run.agent_id = await patiently(
+            lambda: agents.ensure_agent(ctx, turn.account, known=turn.agent_id)
+        )
+        if turn.has_loose_run:
+            await stop_earlier_runs(ctx, turn.account.id, run.agent_id)
         if turn.has_untold:
-            note = await note_for(ctx, AccountId(turn.account.id))
+            note = await patiently(lambda: note_for(ctx, turn.account.id))
         async with recorder:
             if not stop.is_set():
-                await _run(ctx, turn, agent_id, note, recorder, stop)
+                await _run(ctx, turn, run, note, recorder, stop)
     except TurnTaken:
         raise
     except Exception as error:
-        failure = INTERRUPTED if turn.run_id else await _failure(ctx, error)
-        log.warning("turn.broke", turn_id=turn.id, code=failure.code, exc_info=error)
+        # Comes first: whatever failed, the agent must not spend any more.
+        await run.stop_if_loose()
+        failure = INTERRUPTED if turn.run_id else await _failure(ctx, turn, error)
+        log.warning("turn.broke", turn_id=turn.id, code=failure, exc_info=error)
         return TurnEnd("cancelled") if stop.is_set() else TurnEnd("failed", failure)
     if stop.is_set():
         return TurnEnd("cancelled")
@@ -94,10 +116,16 @@ async def _outcome(ctx: AppContext, turn: TurnToRun, stop: asyncio.Event) -> Tur
     return TurnEnd("finished", told=note.told)
 
 
-async def _failure(ctx: AppContext, error: Exception) -> TurnFailure:
-    """Say why the run failed: to an agent, a billing gateway that is away is a failing model."""
+async def _failure(ctx: AppContext, turn: TurnToRun, error: Exception) -> str:
+    """Return the code of why the run failed, which the agent server may not know.
+
+    It mistakes a missing billing gateway for a failing model, and any limit for the person's own.
+    """
     failure = failure_of(error)
-    if failure.code == "model_failed":
+    if failure == "budget_spent":
+        reached = await budgets.platform_is_short(ctx, turn.account.id)
+        return failure_of(reached) if reached else failure
+    if failure == "model_failed":
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 await ctx.billing.check()
@@ -109,35 +137,49 @@ async def _failure(ctx: AppContext, error: Exception) -> TurnFailure:
 async def _run(
     ctx: AppContext,
     turn: TurnToRun,
-    agent_id: AgentId,
+    run: AgentRun,
     note: Note,
     recorder: TurnRecorder,
     stop: asyncio.Event,
 ) -> None:
-    """Record the run until it is over. Told to stop, it gets some seconds to be over."""
+    """Record the run until it is over. After a stop request it gets some seconds to end."""
+    assert run.agent_id
+    run.has_begun = True
     if turn.run_id:
-        events = ctx.runtime.resume(agent_id, turn.run_id)
+        events = ctx.runtime.resume(run.agent_id, turn.run_id)
     else:
-        events = ctx.runtime.run(agent_id, turn.text, note=note.text)
-    recording = asyncio.create_task(_record(ctx, turn, events, recorder))
-    stopping = asyncio.create_task(_stop_when_told(ctx, agent_id, stop))
+        events = ctx.runtime.run(run.agent_id, turn.text, note=note.text)
+    is_over = asyncio.Event()
+    recording = asyncio.create_task(_record(ctx, turn, run, events, recorder))
+    stopping = asyncio.create_task(_stop_when_told(run, stop, is_over))
     try:
-        await asyncio.wait({recording, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if recording.done():
-            recording.result()
+        await asyncio.wait(
+            {recording, stopping, recorder.writing}, return_when=asyncio.FIRST_COMPLETED
+        )
+        for failing in (recorder.writing, recording):
+            if failing.done():
+                failing.result()
     finally:
+        is_over.set()
         recording.cancel()
-        stopping.cancel()
+        if not stop.is_set():
+            stopping.cancel()
+        # Waits for a stop request in flight: it must not reach the next turn's run.
         await asyncio.gather(recording, stopping, return_exceptions=True)
 
 
 async def _record(
-    ctx: AppContext, turn: TurnToRun, events: AsyncGenerator[RunEvent, None], recorder: TurnRecorder
+    ctx: AppContext,
+    turn: TurnToRun,
+    run: AgentRun,
+    events: AsyncGenerator[RunEvent, None],
+    recorder: TurnRecorder,
 ) -> None:
     step = 0
-    async with aclosing(events) as run:
-        async for event in run:
+    async with aclosing(events) as happening:
+        async for event in happening:
             if isinstance(event, RunStarted):
+                run.run_id = event.run_id
                 await _keep_run_id(ctx, turn.id, event.run_id)
                 continue
             recorder.record(event)
@@ -145,45 +187,44 @@ async def _record(
                 step += 1
                 if event.kind == "memory_edit":
                     await _keep_blocks(ctx, turn, step)
+    run.ended()
 
 
 async def _keep_blocks(ctx: AppContext, turn: TurnToRun, step: int) -> None:
-    """Record what the agent just changed in its memory; the turn goes on without, if need be."""
+    """Record what the agent just changed in its memory; the turn continues if that fails."""
     try:
-        await memory.snapshot_blocks(ctx, AccountId(turn.account.id), turn.id, step)
-    except PlatformError as error:
-        log.warning("turn.blocks_not_kept", turn_id=turn.id, step=step, code=error.code)
+        await blocks.snapshot_blocks(ctx, turn.account.id, turn.id, step)
+    except (PlatformError, *AWAY) as error:
+        log.warning("turn.blocks_not_kept", turn_id=turn.id, step=step, error=type(error).__name__)
 
 
 async def _keep_run_id(ctx: AppContext, turn_id: TurnId, run_id: str | None) -> None:
-    """Remember the run, so that another process can take it over."""
-    change = update(Turn).where(col(Turn.id) == turn_id).values(runtime_run_id=run_id)
-    await ctx.writer.write(lambda connection: connection.execute(change) and None)
+    """Store the run's id, so that another process can take it over. Raises TurnTaken."""
+    change = update(Turn).where(*_is_ours(ctx, turn_id)).values(runtime_run_id=run_id)
+    if not await patiently(lambda: ctx.writer.write(lambda c: c.execute(change).rowcount == 1)):
+        raise TurnTaken(turn_id)
 
 
 async def _handed_over(ctx: AppContext, turn_id: TurnId) -> bool:
-    """Let the lease run out at once, where the runtime keeps runs for other processes."""
+    """End the lease at once, if the runtime keeps runs for other processes."""
     if not ctx.settings.has_redis:
         return False
     release = (
         update(Turn)
-        .where(
-            col(Turn.id) == turn_id,
-            col(Turn.owner) == ctx.process_id,
-            col(Turn.status) == "running",
-            col(Turn.runtime_run_id).is_not(None),
-        )
+        .where(*_is_ours(ctx, turn_id), col(Turn.runtime_run_id).is_not(None))
         .values(lease_until_ms=0)
     )
     return await ctx.writer.write(lambda connection: connection.execute(release).rowcount == 1)
 
 
-async def _stop_when_told(ctx: AppContext, agent_id: AgentId, stop: asyncio.Event) -> None:
-    """End the agent's run once `stop` is set; again and again, as the run may begin only now."""
+def _is_ours(ctx: AppContext, turn_id: TurnId) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(Turn.id) == turn_id,
+        col(Turn.owner) == ctx.process_id,
+        col(Turn.status) == "running",
+    )
+
+
+async def _stop_when_told(run: AgentRun, stop: asyncio.Event, is_over: asyncio.Event) -> None:
     await stop.wait()
-    for _ in range(STOP_ATTEMPTS):
-        ctx.open_calls.abort(agent_id)
-        with suppress(PlatformError, TimeoutError):
-            async with asyncio.timeout(1):
-                await ctx.runtime.cancel(agent_id)
-        await asyncio.sleep(STOP_AGAIN_SECONDS)
+    await run.stop_until(is_over)

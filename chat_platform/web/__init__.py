@@ -1,1 +1,1 @@
-"""What the pages stand on: the door before them, languages, Markdown made safe."""
+"""What the pages are built on: request routing, languages, safe Markdown."""

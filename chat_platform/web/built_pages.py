@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from chat_platform.web.i18n import LANGUAGES
+from chat_platform.values.languages import LANGUAGES
 
 SITE = Path(".web") / "site"
-"""Where the build puts one folder a language, from the project's root."""
+"""Where the build puts one folder per language, relative to the project's root."""
+
+ROOT_PATH_NOTE = "root_path"
+"""The file beside those folders with the ROOT_PATH they were built for."""
 
 _PACKED = {".br": "br", ".gz": "gzip"}
 _SCRIPTS = re.compile(rb"<script\b.*?</script>|<link[^>]*modulepreload[^>]*>", re.DOTALL)
@@ -21,7 +24,7 @@ _INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DO
 
 @dataclass(frozen=True)
 class BuiltFile:
-    """One file as it was built, and its packed forms by content encoding."""
+    """One built file, and its compressed forms by content encoding."""
 
     media_type: str
     body: bytes
@@ -29,17 +32,18 @@ class BuiltFile:
 
     @cached_property
     def etag(self) -> str:
-        return f'"{hashlib.sha256(self.body).hexdigest()[:24]}"'
+        """The same for every compressed form, and therefore weak."""
+        return f'W/"{hashlib.sha256(self.body).hexdigest()[:24]}"'
 
     @cached_property
     def for_demo(self) -> "BuiltFile":
-        """The same page, marked so that the demo model's banner is there from the first paint."""
+        """The same page, marked so that the demo model's banner shows from the first paint."""
         body = self.body.replace(b"<html ", b"<html data-demo ", 1)
         return BuiltFile(self.media_type, body, {"gzip": gzip.compress(body)})
 
     @cached_property
     def inert(self) -> "BuiltFile":
-        """The same page without any script, for addresses that it was not built for."""
+        """The same page without scripts, for addresses it was not built for."""
         body = _SCRIPTS.sub(b"", self.body)
         return BuiltFile(self.media_type, body, {"gzip": gzip.compress(body)})
 
@@ -55,10 +59,12 @@ class BuiltFile:
 
 
 class BuiltPages:
-    """Everything the build made: `/chat` is `chat.html`, the rest is called by its path."""
+    """All files of the build: `/chat` is `chat.html`, others are requested by their path."""
 
-    def __init__(self, site: Path = SITE) -> None:
-        self._files = {language: _read(site / language) for language in LANGUAGES}
+    def __init__(self, site: Path = SITE, *, root_path: str = "") -> None:
+        # Pages built for another path would load nothing.
+        is_ours = _built_for(site) == root_path
+        self._files = {lang: _read(site / lang) if is_ours else {} for lang in LANGUAGES}
 
     def page(self, path: str, language: str) -> BuiltFile | None:
         return self._files[language].get(f"{path.rstrip('/')}.html")
@@ -71,10 +77,16 @@ class BuiltPages:
         return page.inert if page else None
 
     def asset(self, path: str) -> BuiltFile | None:
-        """Find a file that is no page; names with a hash differ where languages differ."""
+        """Find a file that is not a page; its hashed name differs if languages differ."""
         if path.endswith(".html"):
             return None
         return next((f[path] for f in self._files.values() if path in f), None)
+
+
+def _built_for(site: Path) -> str:
+    """Return the ROOT_PATH of the build."""
+    note = site / ROOT_PATH_NOTE
+    return note.read_text() if note.exists() else ""
 
 
 def _read(folder: Path) -> dict[str, BuiltFile]:

@@ -1,10 +1,10 @@
-"""What a person calls the program that signed in, from what it says it is. A hint, no proof."""
+"""A readable name for the program that signed in, from its User-Agent. A hint, not proof."""
 
 import re
 
 from chat_platform.web.i18n import Words
 
-# The first that fits: Edge and Opera call themselves Chrome too, and Chrome calls itself Safari.
+# The first match wins: Edge and Opera call themselves Chrome too, and Chrome calls itself Safari.
 _BROWSERS = (
     ("Edge", r"\bEdg(e|A|iOS)?/"),
     ("Opera", r"\bOPR/"),
@@ -26,7 +26,7 @@ _SYSTEMS = (
 
 
 def device_words(say: Words, told: str) -> str:
-    """Return such as "Firefox on Linux"; what we don't know is shown as it was told."""
+    """Return for example "Firefox on Linux"; unknown programs are shown by their own words."""
     browser, system = _first(_BROWSERS, told), _first(_SYSTEMS, told)
     if browser and system:
         return say("{browser} on {system}", browser=browser, system=system)

@@ -1,40 +1,49 @@
-"""What every request passes before a route: who it is from, for which host, how long, how safe.
+"""Checks that every request passes before a route: host, size, security headers.
 
-Plain ASGI, so that pages, socket, API and proxy share it. Knows no account.
+Plain ASGI, shared by pages, websocket, API and proxy. The client's address: `forwarding.py`.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from collections.abc import Callable
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from chat_platform.errors import PlatformError, TooLarge, UnknownHost
 from chat_platform.settings import Settings
+from chat_platform.values.json_size import BodySize
 
 Refuse = Callable[[Scope, PlatformError], ASGIApp]
-"""How a door words a refusal: an ASGI application that sends it."""
-Networks = Iterable[IPv4Network | IPv6Network]
+"""How a refusal is formatted: an ASGI application that sends it."""
 
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 MAX_BODY_BYTES = 1_000_000
+MAX_BODY_PARTS = 25_000
+"""Lists, objects and members: more than the longest message has characters."""
+MAX_FORM_BYTES = 64_000
+"""Forms are parsed byte by byte; the longest that a page sends has a few thousand."""
+_FORMS = ("application/x-www-form-urlencoded", "multipart/")
+HEALTH_PATHS = ("/api/v1/health/live", "/api/v1/health/ready")
 
+_STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 _CORS_HEADERS = (
     *("Authorization", "Content-Type", "Idempotency-Key", "If-Match"),
     *("Last-Event-ID", "Prefer"),
 )
-_EXPOSED_HEADERS = ("ETag", "Retry-After")
+_EXPOSED_HEADERS = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class KnownHosts:
-    """Refuses requests for hosts that are not ours (DNS rebinding); ours are in the settings.
+    """Refuses requests for foreign hosts (DNS rebinding); our hosts are in the settings.
 
-    An address in digits or `localhost` cannot be rebound, so it is always ours.
+    A numeric address or `localhost` cannot be rebound, so it always counts as ours. Health checks
+    work under any host, as their clients use names of their own (`healthcheck.railway.app`).
     """
 
     def __init__(self, app: ASGIApp, settings: Callable[[], Settings], refuse: Refuse) -> None:
@@ -44,7 +53,14 @@ class KnownHosts:
         app = self._app
         if scope["type"] in ("http", "websocket"):
             host = Headers(scope=scope).get("host", "")
-            if not is_known_host(host, self._settings()):
+            is_health = scope["path"].rstrip("/") in HEALTH_PATHS
+            is_ours = is_health or is_known_host(host, self._settings())
+            if not is_ours and scope["type"] == "websocket":
+                # No message: a websocket is refused before it is accepted.
+                await receive()
+                await WebSocketClose(1008)(scope, receive, send)
+                return
+            if not is_ours:
                 app = self._refuse(scope, _unknown_host())
         await app(scope, receive, send)
 
@@ -62,41 +78,34 @@ def is_known_host(host: str, settings: Settings) -> bool:
 
 def _unknown_host() -> UnknownHost:
     return UnknownHost(
-        "This server does not answer for this host. Its operator can add it to ALLOWED_ORIGINS."
+        "This server does not serve this host. Its operator can add it to ALLOWED_ORIGINS."
     )
 
 
-class TrustedProxies:
-    """Puts the real client's address and scheme into the scope, when a trusted proxy tells it.
+class OnlyHttps:
+    """Tells browsers that used https to keep using it (HSTS), on every response."""
 
-    From anyone else the forwarding headers are only somebody's claim, and are ignored.
-    """
-
-    def __init__(self, app: ASGIApp, settings: Callable[[], Settings]) -> None:
-        self._app, self._settings = app, settings
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and scope.get("client"):
-            trusted = self._settings().trusted_proxy_networks
-            if _is_in(scope["client"][0], trusted):
-                scope = _told_by_proxy(scope, trusted)
-        await self._app(scope, receive, send)
+        if scope["type"] != "http" or scope["scheme"] != "https":
+            await self._app(scope, receive, send)
+            return
 
+        async def send_with_header(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), _STRICT_TRANSPORT]
+            await send(message)
 
-def _told_by_proxy(scope: Scope, trusted: Networks) -> Scope:
-    headers = Headers(scope=scope)
-    hops = [hop.strip() for hop in ",".join(headers.getlist("x-forwarded-for")).split(",")]
-    # The right end was written by the proxy nearest to us; the left end by anyone.
-    strangers = [hop for hop in hops if _is_address(hop) and not _is_in(hop, trusted)]
-    client = (strangers[-1], 0) if strangers else scope["client"]
-    scheme = headers.get("x-forwarded-proto", "").strip().lower()
-    is_socket = scope["type"] == "websocket"
-    schemes = {"http": "ws", "https": "wss"} if is_socket else {"http": "http", "https": "https"}
-    return {**scope, "client": client, "scheme": schemes.get(scheme, scope["scheme"])}
+        await self._app(scope, receive, send_with_header)
 
 
 class BodyLimit:
-    """Refuses bodies that are longer than a route could want, told or not told beforehand."""
+    """Refuses bodies that are longer than any route needs, declared or not.
+
+    Also refuses short bodies that take long to parse: JSON with too many parts.
+    """
 
     def __init__(self, app: ASGIApp, refuse: Refuse, *, max_bytes: int = MAX_BODY_BYTES) -> None:
         self._app, self._refuse, self._max_bytes = app, refuse, max_bytes
@@ -105,40 +114,59 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        told = Headers(scope=scope).get("content-length", "0")
-        if not told.isdecimal() or int(told) > self._max_bytes:
-            await self._refuse(scope, self._too_large())(scope, receive, send)
+        headers = Headers(scope=scope)
+        told, most = headers.get("content-length", "0"), self._most_bytes(headers)
+        if not told.isdecimal() or int(told) > most:
+            await self._refuse(scope, _too_large(most))(scope, receive, send)
             return
-        await self._run_counting(scope, receive, send)
+        await self._run_counting(scope, receive, send, most)
 
-    async def _run_counting(self, scope: Scope, receive: Receive, send: Send) -> None:
-        seen = 0
+    def _most_bytes(self, headers: Headers) -> int:
+        is_form = headers.get("content-type", "").lower().startswith(_FORMS)
+        return min(MAX_FORM_BYTES, self._max_bytes) if is_form else self._max_bytes
+
+    async def _run_counting(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
+        size = BodySize()
+        refusal: TooLarge | None = None
         has_started = False
 
         async def counted() -> Message:
-            nonlocal seen
+            nonlocal refusal
             message = await receive()
-            seen += len(message.get("body", b""))
-            # An application that is cut off answers nothing that arrives.
-            return {"type": "http.disconnect"} if seen > self._max_bytes else message
+            size.add(message.get("body", b""))
+            refusal = refusal or _refusal(size, most)
+            # After a cut-off, nothing the application sends is passed on.
+            return {"type": "http.disconnect"} if refusal else message
 
         async def send_unless_too_large(message: Message) -> None:
             nonlocal has_started
-            if seen <= self._max_bytes or has_started:
+            if not refusal or has_started:
                 has_started = True
                 await send(message)
 
         with contextlib.suppress(ClientDisconnect):
             await self._app(scope, counted, send_unless_too_large)
-        if seen > self._max_bytes and not has_started:
-            await self._refuse(scope, self._too_large())(scope, receive, send)
+        if refusal and not has_started:
+            await self._refuse(scope, refusal)(scope, receive, send)
 
-    def _too_large(self) -> TooLarge:
-        return TooLarge(f"A request may have at most {self._max_bytes:,} bytes.")
+
+def _refusal(size: BodySize, most_bytes: int) -> TooLarge | None:
+    if size.length > most_bytes:
+        return _too_large(most_bytes)
+    if size.parts > MAX_BODY_PARTS:
+        return TooLarge(
+            "A request may have at most {most} lists, objects and members.",
+            values={"most": MAX_BODY_PARTS},
+        )
+    return None
+
+
+def _too_large(most_bytes: int) -> TooLarge:
+    return TooLarge("A request may have at most {most} bytes.", values={"most": most_bytes})
 
 
 class ApiHeaders:
-    """Tells browsers to keep, frame and guess nothing of what the API answers."""
+    """Tells browsers not to cache, frame or sniff the API's responses."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -156,22 +184,20 @@ class ApiHeaders:
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "same-origin"
                 headers["X-Frame-Options"] = "DENY"
-                if scope["scheme"] == "https":
-                    headers["Strict-Transport-Security"] = "max-age=31536000"
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
 
 
 class AllowedOrigins:
-    """Lets pages of ALLOWED_ORIGINS read the API's answers; no other site's pages."""
+    """Lets pages on ALLOWED_ORIGINS, and no others, read the API's responses (CORS)."""
 
     def __init__(self, app: ASGIApp, settings: Callable[[], Settings]) -> None:
         self._app, self._settings = app, settings
         self._cors: CORSMiddleware | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # The settings are read when the server starts, after the application was put together.
+        # The settings are read when the server starts, after the application is assembled.
         if self._cors is None:
             self._cors = CORSMiddleware(
                 self._app,
@@ -190,7 +216,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_in(address: str, networks: Networks) -> bool:
-    return _is_address(address) and any(ip_address(address) in network for network in networks)

@@ -1,4 +1,4 @@
-"""Holds every answer that a test gets from the API against its OpenAPI document."""
+"""Checks every answer that a test gets from the API against its OpenAPI document."""
 
 from functools import cache
 from typing import Any
@@ -10,7 +10,7 @@ from chat_platform.api.app import create_api
 
 
 async def ensure_documented(answer: httpx.Response) -> None:
-    """Fail when the operation does not list this status; unexpected failures (500) need none."""
+    """Fail if the operation does not list this status; unexpected failures (500) need not be."""
     operation = operation_of(answer.request.method, answer.request.url.path)
     if operation is None or answer.status_code == 500:
         return
@@ -19,7 +19,7 @@ async def ensure_documented(answer: httpx.Response) -> None:
 
 
 def operation_of(method: str, path: str) -> dict[str, Any] | None:
-    """Return what the document says of this operation, None where it knows of none."""
+    """Return the document's entry for this operation, or None."""
     for pattern, operations in _paths():
         if pattern.match(path):
             return operations.get(method.lower())

@@ -3,7 +3,10 @@
 import httpx
 import pytest
 
+from chat_platform.billing import ledger
+from chat_platform.context import AppContext
 from tests.fakes import FakeGateway
+from tests.ledger_entries import intent, new_payer, opened, settlement
 from tests.people import PASSWORD, Person
 
 
@@ -13,6 +16,7 @@ from tests.people import PASSWORD, Person
         ("GET", "/api/v1/admin/accounts"),
         ("PATCH", "/api/v1/admin/accounts/x"),
         ("GET", "/api/v1/admin/audit"),
+        ("GET", "/api/v1/admin/platform-budget"),
     ],
 )
 async def test_to_others_the_administrators_doors_do_not_exist(
@@ -135,3 +139,34 @@ async def test_the_audit_log_tells_who_did_what(
         "account.disabled",
         alice.id,
     )
+
+
+async def test_administrators_see_what_of_the_platforms_caps_is_spent(
+    ctx: AppContext, client: httpx.AsyncClient, root: Person
+):
+    object.__setattr__(ctx.settings, "platform_budget", "100")
+    object.__setattr__(ctx.settings, "platform_daily_budget", "1.50")
+    payer = await new_payer(ctx, "payer")
+    done, still_open = (intent(ctx, payer) for _ in range(2))
+    await opened(ctx, done)
+    await ledger.settle_call(ctx, settlement(done, 54_800))
+    await opened(ctx, still_open)
+
+    answer = await client.get("/api/v1/admin/platform-budget", headers=root.headers)
+
+    total, day = answer.json()["total"], answer.json()["day"]
+    assert total == {
+        "limit_usd": "100.000000000",
+        "spent_usd": "0.000054800",
+        "reserved_usd": "0.010000000",
+        "remaining_usd": "99.999945200",
+        "resets_at": None,
+    }
+    assert (day["limit_usd"], day["spent_usd"]) == ("1.500000000", "0.000054800")
+    assert day["resets_at"].endswith("T00:00:00.000Z")
+
+
+async def test_a_platform_without_caps_says_so(client: httpx.AsyncClient, root: Person):
+    answer = await client.get("/api/v1/admin/platform-budget", headers=root.headers)
+
+    assert answer.json() == {"total": None, "day": None}

@@ -1,10 +1,10 @@
-"""The agent as its person sees it from outside, and starting over."""
+"""The agent as its person sees it over REST, and starting over."""
 
 import httpx
 
-from chat_platform.agents import ensure_agent
+from chat_platform.agents.agents import ensure_agent
+from chat_platform.agents.lock import hold
 from chat_platform.context import AppContext
-from chat_platform.turn_lock import hold
 from tests.fakes import FakeRuntime
 from tests.people import Person
 

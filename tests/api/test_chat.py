@@ -7,12 +7,13 @@ import httpx
 import pytest
 
 from chat_platform.context import AppContext
-from chat_platform.errors import BudgetSpent, Unavailable, UpstreamFailed
-from chat_platform.ids import TurnId
+from chat_platform.errors import BudgetSpent, PlatformBudgetSpent, Unavailable, UpstreamFailed
 from chat_platform.ports import StepChanged, TextPiece
+from chat_platform.values.ids import TurnId
 from tests.fakes import FakeRuntime
 from tests.people import Person
 from tests.turn_talk import events_of, talk
+from tests.waiting import eventually
 
 MESSAGE = "/api/v1/chat/message"
 
@@ -25,7 +26,7 @@ async def send(
 
 
 def events_in(stream: str) -> list[tuple[int, str, dict[str, object]]]:
-    """Read server-sent events as a browser does; comments and `retry` count as nothing."""
+    """Read server-sent events as a browser does, ignoring comments and `retry`."""
     events: list[tuple[int, str, dict[str, object]]] = []
     for block in stream.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if line[:1] != ":")
@@ -116,6 +117,24 @@ async def test_a_reader_that_has_seen_the_end_gets_an_empty_stream(
     response = await client.get(url, headers=alice.headers | {"Last-Event-ID": "999"})
 
     assert events_in(response.text) == []
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("Text/Event-Stream", "text/event-stream; charset=utf-8"),
+        ("text/event-stream;q=0.9, application/json;q=0.1", "text/event-stream; charset=utf-8"),
+        ("text/event-stream;q=0", "application/json"),
+        ("text/event-stream;q=0.1, application/json", "application/json"),
+        ("*/*", "application/json"),
+    ],
+)
+async def test_a_reply_streams_to_who_would_rather_have_it_so(
+    client: httpx.AsyncClient, alice: Person, accept: str, media_type: str
+):
+    response = await send(client, alice, accept=accept)
+
+    assert (response.status_code, response.headers["content-type"]) == (200, media_type)
 
 
 async def test_a_reply_may_be_fetched_later(
@@ -221,6 +240,7 @@ async def test_half_a_surrogate_pair_is_refused(client: httpx.AsyncClient, alice
     ("error", "status", "code"),
     [
         (BudgetSpent("Your budget is spent."), 402, "budget_spent"),
+        (PlatformBudgetSpent("Everybody's is."), 402, "platform_budget_spent"),
         (UpstreamFailed("The model failed.", code="model_failed"), 502, "model_failed"),
         (Unavailable("Away.", code="agent_unavailable"), 503, "agent_unavailable"),
         (RuntimeError("internals"), 500, "internal_error"),
@@ -283,7 +303,7 @@ async def test_a_draining_server_sends_waiting_readers_away_with_the_turns_id(
     url = f"/api/v1/chat/turns/{turn_id}/events"
     as_json = asyncio.create_task(send(client, alice, idempotency_key="key-1"))
     as_events = asyncio.create_task(client.get(url, headers=alice.headers))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: len(ctx.turn_feed._listeners.get(turn_id, ())) == 2)
 
     ctx.running_turns.draining.set()
 

@@ -1,4 +1,4 @@
-"""The readable docs work by themselves: own files, no script from elsewhere."""
+"""The API documentation pages are self-contained: own files, no script from elsewhere."""
 
 import re
 

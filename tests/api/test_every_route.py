@@ -13,14 +13,14 @@ from pydantic import SecretStr
 from sqlalchemy import update
 from sqlmodel import col
 
-from chat_platform import access_tokens, api_tokens
+from chat_platform.accounts import access_tokens, api_tokens
 from chat_platform.api.app import create_api
-from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
-from chat_platform.db import transaction
-from chat_platform.ids import new_id
+from chat_platform.database.engine import transaction
 from chat_platform.models import Account, ApiToken, SignIn
-from chat_platform.sign_in import COOKIE
+from chat_platform.values.clock import now_ms
+from chat_platform.values.cookies import PLAIN_SIGN_IN_COOKIE
+from chat_platform.values.ids import new_id
 from tests.belongings import belongings_of
 from tests.fakes import FakeMemory
 from tests.people import Person
@@ -50,6 +50,7 @@ GUARDED = [route for route in ROUTES if route.is_guarded]
 OPEN = {
     "GET /api/v1/health/live",
     "GET /api/v1/health/ready",
+    "GET /api/v1/auth/registration",
     "POST /api/v1/auth/register",
     "POST /api/v1/auth/login",
     "POST /api/v1/auth/refresh",
@@ -86,7 +87,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def signed(ctx: AppContext, person: Person, key: str | None = None, **change: Any) -> str:
-    """Return a token like the person's own, but for the change."""
+    """Return a token like the person's own, except for the change."""
     claims = jwt.decode(person.access_token, options={"verify_signature": False}) | change
     claims = {name: value for name, value in claims.items() if value is not None}
     own_key = access_tokens._signing_key(ctx.settings.secret_key.get_secret_value())
@@ -118,9 +119,8 @@ async def set_sign_ins(ctx: AppContext, person: Person, **columns: Any) -> None:
 
 
 async def token_of(ctx: AppContext, person: Person, *scopes: Any, **columns: Any) -> str:
-    made = await api_tokens.make_token(
-        ctx, person.id, name="script", scopes=frozenset(scopes), expires_in_days=1
-    )
+    terms = api_tokens.terms_of("script", scopes, expires_in_days=1)
+    made = await api_tokens.make_token(ctx, person.id, terms)
     if columns:
         async with transaction(ctx.engine) as session:
             query = update(ApiToken).where(col(ApiToken.id) == made.row.id)
@@ -208,11 +208,14 @@ async def _expired_cookie(ctx: AppContext, person: Person) -> dict[str, str]:
 
 
 async def _made_up_cookie(ctx: AppContext, person: Person) -> dict[str, str]:
-    return {"Cookie": f"{COOKIE}=made-up", "Sec-Fetch-Site": "same-origin"}
+    return {"Cookie": f"{PLAIN_SIGN_IN_COOKIE}=made-up", "Sec-Fetch-Site": "same-origin"}
 
 
 async def _refresh_token_as_cookie(ctx: AppContext, person: Person) -> dict[str, str]:
-    return {"Cookie": f"{COOKIE}={person.refresh_token}", "Sec-Fetch-Site": "same-origin"}
+    return {
+        "Cookie": f"{PLAIN_SIGN_IN_COOKIE}={person.refresh_token}",
+        "Sec-Fetch-Site": "same-origin",
+    }
 
 
 async def _refresh_token(ctx: AppContext, person: Person) -> dict[str, str]:
@@ -302,17 +305,27 @@ async def test_a_disabled_accounts_cookie_is_nobodys(
     assert {a.status_code for a in answers} == {401}
 
 
-async def test_a_cookie_from_another_site_writes_nothing(client: httpx.AsyncClient, root: Person):
-    headers = {"Cookie": root.cookie, "Origin": "https://evil.example"}
-    writes = [route for route in GUARDED if route.method != "GET"]
+FROM_ANOTHER_SITE = [
+    {"Origin": "https://evil.example"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+    {"Sec-Fetch-Site": "same-site"},
+]
 
-    answers = [await ask(client, route, headers) for route in writes]
+
+@pytest.mark.parametrize("told", FROM_ANOTHER_SITE)
+async def test_a_cookie_from_another_site_opens_no_route(
+    client: httpx.AsyncClient, root: Person, told: dict[str, str]
+):
+    """Not even a read: `GET /agent/passages?q=` costs its person money."""
+    headers = {"Cookie": root.cookie, **told}
+
+    answers = [await ask(client, route, headers) for route in GUARDED]
 
     assert {(a.status_code, a.json()["code"]) for a in answers} == {(403, "cross_site")}
 
 
 def _scope_of(route: Route) -> str | None:
-    """Return the scope that opens a route to ApiTokens, or None where no token may."""
+    """Return the scope that opens a route to ApiTokens, or None if it is closed to them."""
     if route.path.startswith("/api/v1/chat/"):
         return "chat"
     if route.path.startswith("/api/v1/agent/") and route.path != "/api/v1/agent/status":

@@ -3,13 +3,14 @@
 import httpx
 import pytest
 
-from chat_platform.agents import ensure_agent
+from chat_platform.agents.agents import ensure_agent
+from chat_platform.agents.archive import MAX_PASSAGE_CHARACTERS
+from chat_platform.agents.blocks import snapshot_blocks
+from chat_platform.agents.lock import hold
+from chat_platform.agents.revisions import revision_of
 from chat_platform.billing import budgets
-from chat_platform.block_revisions import revision_of
 from chat_platform.context import AppContext
-from chat_platform.ids import TurnId
-from chat_platform.memory import MAX_PASSAGE_CHARACTERS, snapshot_blocks
-from chat_platform.turn_lock import hold
+from chat_platform.values.ids import TurnId
 from tests.fakes import FakeMemory, FakeRuntime
 from tests.people import Person
 
@@ -108,6 +109,36 @@ async def test_an_edit_must_say_what_it_edits(client: httpx.AsyncClient, alice: 
     answer = await client.put(f"{MEMORY}/human", json={"value": "x"}, headers=alice.headers)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "if_match_required")
+
+
+@pytest.mark.parametrize("held", ['"{revision}"', 'W/"{revision}"', '"old", "{revision}"', "*"])
+async def test_an_edit_may_name_its_revision_as_clients_and_proxies_write_it(
+    client: httpx.AsyncClient, alice: Person, held: str
+):
+    revision = (await block(client, alice))["revision"]
+
+    answer = await client.put(
+        f"{MEMORY}/human",
+        json={"value": "Name: Alice"},
+        headers=alice.headers | {"If-Match": held.format(revision=revision)},
+    )
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("held", ['"old", "older"', 'W/"old"', '"*"'])
+async def test_an_edit_of_none_of_these_revisions_is_refused(
+    client: httpx.AsyncClient, alice: Person, held: str
+):
+    await block(client, alice)
+
+    answer = await client.put(
+        f"{MEMORY}/human",
+        json={"value": "Name: Eve"},
+        headers=alice.headers | {"If-Match": held},
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (412, "memory_changed")
 
 
 @pytest.mark.parametrize(("length", "status"), [(2000, 200), (2001, 422)])

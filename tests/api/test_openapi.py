@@ -1,6 +1,6 @@
-"""Each route lists the failures that it can answer: what it asks for decides, not a common table.
+"""Each route lists the failures it can return, derived from what it requires, not from one table.
 
-Beyond these, every answer that any test gets is held against the document (`documented.py`).
+In addition, every answer that any test gets is checked against the document (`documented.py`).
 """
 
 from typing import Any
@@ -25,15 +25,15 @@ def failures(operation: dict[str, Any]) -> set[int]:
     ("operation", "listed"),
     [
         ("GET /health/live", set()),
-        ("GET /auth/me", {401, 403, 503}),
-        ("GET /user/tokens", {401, 403, 503}),
+        ("GET /auth/me", {401, 403, 429, 503}),
+        ("GET /user/tokens", {401, 403, 429, 503}),
         ("DELETE /user/tokens/{token_id}", {401, 403, 404, 422, 503}),
-        ("POST /auth/refresh", {400, 401, 403, 413, 422}),
-        ("GET /admin/audit", {401, 403, 404, 422, 503}),
+        ("POST /auth/refresh", {400, 401, 403, 413, 415, 422}),
+        ("GET /admin/audit", {401, 403, 404, 422, 429, 503}),
         ("POST /session/logout", {403}),
         (
             "POST /chat/message",
-            {400, 401, 402, 403, 404, 409, 413, 422, 429, 502, 503},
+            {400, 401, 402, 403, 404, 409, 413, 415, 422, 429, 502, 503},
         ),
     ],
 )

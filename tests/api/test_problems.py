@@ -1,4 +1,4 @@
-"""Failures that come before any route's own words."""
+"""Failures that occur before any route runs."""
 
 import httpx
 

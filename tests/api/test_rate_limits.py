@@ -1,4 +1,4 @@
-"""Guessing is slowed for the one who guesses, and for nobody else."""
+"""Guessing is slowed for the guesser, and for nobody else."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import pytest
 
 from chat_platform.api.app import create_api
 from chat_platform.context import AppContext
-from chat_platform.rate_limits import MESSAGES_FROM_ADDRESS, MESSAGES_OF_ACCOUNT
+from chat_platform.process.rate_limits import MESSAGES_FROM_ADDRESS, MESSAGES_OF_ACCOUNT
 from tests.people import PASSWORD, Person
 
 
@@ -83,7 +83,7 @@ async def test_one_address_cannot_try_one_password_on_everybody(ctx: AppContext)
         answers = [
             await attacker.post(
                 "/api/v1/auth/login",
-                json={"email": f"person{number}@example.com", "password": "password123"},
+                json={"email": f"person{number}@example.com", "password": "plum orbit lantern"},
             )
             for number in range(101)
         ]
@@ -95,7 +95,7 @@ async def test_one_address_cannot_try_one_password_on_everybody(ctx: AppContext)
 async def test_a_stolen_sign_in_cannot_guess_the_password(
     ctx: AppContext, alice: Person, path: str
 ):
-    guess = {"current": "a wrong one", "new": "whatever 123", "password": "a wrong one"}
+    guess = {"current": "a wrong one", "new": "plum orbit lantern", "password": "a wrong one"}
     method = "DELETE" if path == "user" else "POST"
     async with from_address(ctx, "203.0.113.9") as thief:
         answers = [
@@ -117,7 +117,11 @@ async def test_reset_mails_are_few(ctx: AppContext, alice: Person):
 
 
 async def test_codes_cannot_be_guessed(ctx: AppContext, alice: Person):
-    guess = {"email": alice.account.email, "code": "AAAA-AAAA-AAAA", "password": "whatever 123"}
+    guess = {
+        "email": alice.account.email,
+        "code": "AAAA-AAAA-AAAA",
+        "password": "plum orbit lantern",
+    }
     async with from_address(ctx, "203.0.113.9") as attacker:
         answers = [await attacker.post("/api/v1/auth/reset/confirm", json=guess) for _ in range(11)]
 

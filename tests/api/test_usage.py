@@ -1,4 +1,4 @@
-"""Usage by REST: exact sums in every cut, a person's own only."""
+"""Usage over REST: exact sums in every breakdown, and only a person's own."""
 
 import csv
 import io
@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from chat_platform.context import AppContext
-from chat_platform.db import transaction
-from chat_platform.ids import AccountId
+from chat_platform.database.engine import transaction
 from chat_platform.models import ModelCall
+from chat_platform.values.ids import AccountId, AgentId
 from tests.people import Person
 
 # 2026-01-31T23:30:00Z: in Berlin it is February already.
@@ -21,7 +21,7 @@ WHOLE_YEAR = {"from": "2026-01-01", "to": "2026-12-31"}
 async def book(ctx: AppContext, account_id: AccountId, cost_nano_usd: int, **columns) -> None:
     call = ModelCall(
         account_id=account_id,
-        agent_id="agent",
+        agent_id=AgentId("agent"),
         kind=columns.get("kind", "chat"),
         model=columns.get("model", "demo-chat"),
         state="settled",

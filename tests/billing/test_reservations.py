@@ -13,13 +13,14 @@ from chat_platform.billing.reservations import (
     renewed,
     reservation,
 )
+from chat_platform.values.ids import AccountId
 
 LIMIT = 1000
 DAY = 86_400_000
 
 
 def _counters(**changes: int) -> Counters:
-    first = first_counters("alice", limit_nano_usd=LIMIT, period="1d", now_ms=0)
+    first = first_counters(AccountId("alice"), limit_nano_usd=LIMIT, period="1d", now_ms=0)
     return first._replace(**changes)
 
 
@@ -81,7 +82,7 @@ _STEPS = st.lists(
 def test_counters_are_the_sum_of_the_calls_and_never_overshoot(
     steps: list[tuple[str, int, int]],
 ):
-    """Costs never exceed what was held here, as a worst case promises."""
+    """Here costs never exceed what was held, as a worst case promises."""
     counters, now_ms = _counters(), 0
     calls: list[_Call] = []
     spent: dict[tuple[int, bool], int] = {}

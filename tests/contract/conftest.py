@@ -8,10 +8,10 @@ import pytest
 from letta_client import AsyncLetta
 from pydantic import SecretStr
 
-from chat_platform.ids import AccountId, new_id
-from chat_platform.letta.memory import LettaMemory
-from chat_platform.letta.runtime import LettaRuntime, open_letta
+from chat_platform.adapters.letta.memory import LettaMemory
+from chat_platform.adapters.letta.runtime import LettaRuntime, open_letta
 from chat_platform.settings import Settings
+from chat_platform.values.ids import AccountId, new_id
 from tests.contract.scripted_model import ScriptedModel, serve
 from tests.peers import Peers
 

@@ -23,7 +23,7 @@ _DIMENSIONS = 256
 
 @dataclass(frozen=True)
 class Says:
-    """The model says it, word by word; `is_cut` closes the connection after the last one."""
+    """The model sends it word by word; `is_cut` closes the connection after the last one."""
 
     text: str
     pause_seconds: float = 0
@@ -47,7 +47,7 @@ class Fails:
 
 @dataclass(frozen=True)
 class Garbage:
-    """The model answers something that is no JSON."""
+    """The model's answer is not JSON."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Call:
 
 @dataclass
 class ScriptedModel:
-    """Gives the scripted answers in order, then "Hello." for ever."""
+    """Gives the scripted answers in order, then always "Hello."."""
 
     url: str = ""
     script: deque[Answer] = field(default_factory=deque)
@@ -210,7 +210,7 @@ def _sse(data: dict[str, Any]) -> bytes:
 
 
 def _vector(model: str, text: str) -> list[float]:
-    """Count words into buckets that differ by model, so that models do not understand others."""
+    """Count words into buckets that differ by model, so that models' vectors are incompatible."""
     counts = [0.0] * _DIMENSIONS
     for word in re.findall(r"\w+", text.lower()):
         bucket = hashlib.md5(f"{model}/{word}".encode()).digest()[0]

@@ -1,4 +1,4 @@
-"""Starts the GoTrue-compatible servers of the Supabase rig, and talks to their test doors."""
+"""Starts the GoTrue-compatible servers of the Supabase rig, and uses their test endpoints."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from chat_platform.launcher.ports import free_port
+from chat_platform.launcher.free_ports import free_port
 from chat_platform.settings import Settings
 
 UP = Path(__file__).parents[3] / "shared" / "rigs" / "supabase" / "up.sh"
@@ -43,7 +43,7 @@ class Rig:
         return mails[-1]["otp"]
 
     async def fail_next(self, url: str, path: str, **fault: object) -> None:
-        """Make the next request to this path answer so instead."""
+        """Make the next request to this path get this answer instead."""
         async with httpx.AsyncClient(base_url=url) as http:
             await http.post("/__test/fault", json={"match": path, **fault})
 

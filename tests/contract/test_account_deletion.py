@@ -13,19 +13,19 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import SQLModel, select
 
-from chat_platform import account_deletion
-from chat_platform.agents import ensure_agent
+from chat_platform.accounts import deletion
+from chat_platform.adapters.identity.supabase import SupabaseIdentity
+from chat_platform.adapters.letta.memory import LettaMemory
+from chat_platform.adapters.letta.runtime import LettaRuntime
+from chat_platform.adapters.litellm import admin_client, open_gateway
+from chat_platform.agents.agents import ensure_agent
 from chat_platform.api.app import create_api
-from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
-from chat_platform.db import reading, transaction
-from chat_platform.identity.supabase import SupabaseIdentity
-from chat_platform.ids import AccountId, new_id
-from chat_platform.letta.memory import LettaMemory
-from chat_platform.letta.runtime import LettaRuntime
-from chat_platform.litellm_gateway import admin_client, open_gateway
+from chat_platform.database.engine import reading, transaction
 from chat_platform.models import Account, ModelCall
 from chat_platform.settings import Settings
+from chat_platform.values.clock import now_ms
+from chat_platform.values.ids import AccountId, new_id
 from tests.contract.conftest import LettaServer
 from tests.contract.scripted_model import CallsTool, Says, ScriptedModel
 from tests.contract.supabase_rig import Rig, supabase_rig
@@ -80,7 +80,7 @@ async def ctx(
 
 @dataclass(frozen=True)
 class Deleted:
-    """Somebody who told their agent a secret word, and then deleted the account."""
+    """A person who told their agent a secret word, and then deleted the account."""
 
     id: AccountId
     email: str
@@ -139,7 +139,7 @@ async def test_a_deleted_account_leaves_nothing_at_any_peer(
         assert traces(peers.letta.database_url, trace) == {}
     assert litellm_rows(peers.litellm, person) == (0, 0)
     assert await supabase_knows(peers.supabase, person) is False
-    assert await own_traces(ctx, person) == {"audit_entries"}
+    assert await own_traces(ctx, person) == {"audit_entries", "installation"}
 
 
 @pytest.mark.parametrize("peer", ["letta", "litellm", "supabase"])
@@ -160,28 +160,28 @@ async def test_deletion_goes_on_where_a_peer_was_down(
     ) as while_down:
         answer = await while_down.request("DELETE", "/api/v1/user", json={"password": PASSWORD})
         if peer == "supabase":
-            # The password cannot be checked: nothing has begun.
+            # The password cannot be checked, so nothing has begun.
             assert answer.status_code == 503
             async with transaction(ctx.engine) as session:
                 account = (await session.exec(select(Account))).one()
                 account.deleting_at_ms = now_ms()
                 session.add(account)
-            await account_deletion.resume_deletions(api.state.ctx)
+            await deletion.resume_deletions(api.state.ctx)
         else:
             assert answer.status_code == 202
     async with reading(ctx.engine) as session:
         assert len((await session.exec(select(Account))).all()) == 1
 
-    await account_deletion.resume_deletions(ctx)
+    await deletion.resume_deletions(ctx)
 
     assert traces(peers.letta.database_url, person.secret) == {}
     assert litellm_rows(peers.litellm, person) == (0, 0)
     assert await supabase_knows(peers.supabase, person) is False
-    assert await own_traces(ctx, person) == {"audit_entries"}
+    assert await own_traces(ctx, person) == {"audit_entries", "installation"}
 
 
 async def without(ctx: AppContext, peers: Peers, stack: AsyncExitStack, peer: str) -> AppContext:
-    """Return the platform as it is while one of its peers does not answer."""
+    """Return the platform with one of its peers not answering."""
     if peer == "letta":
         client = ctx.runtime._client.copy(base_url=NOWHERE, max_retries=0)  # pyright: ignore
         return replace(ctx, runtime=LettaRuntime(client, peers.letta_settings))
@@ -196,7 +196,7 @@ async def without(ctx: AppContext, peers: Peers, stack: AsyncExitStack, peer: st
 
 
 def traces(database_url: str, word: str) -> dict[str, int]:
-    """Return in which tables of a whole database how many rows still hold the word, anywhere."""
+    """Return, by table of a whole database, how many rows still contain the word anywhere."""
     found: dict[str, int] = {}
     with psycopg.connect(database_url) as database:
         query = "select table_name from information_schema.tables where table_schema = 'public'"
@@ -210,7 +210,7 @@ def traces(database_url: str, word: str) -> dict[str, int]:
 
 
 def litellm_rows(rig: LiteLlmRig, person: Deleted) -> tuple[int, int]:
-    """Return how many users and keys LiteLLM has of the person."""
+    """Return how many users and keys LiteLLM has for the person."""
     counts = []
     with psycopg.connect(rig.database_url) as database:
         for table in ("LiteLLM_UserTable", "LiteLLM_VerificationToken"):
@@ -230,7 +230,7 @@ async def supabase_knows(rig: Rig, person: Deleted) -> bool:
 
 
 async def own_traces(ctx: AppContext, person: Deleted) -> set[str]:
-    """Return the tables of ours that still hold anything of the person."""
+    """Return our tables that still contain anything of the person."""
     found = set()
     async with reading(ctx.engine) as session:
         for table in SQLModel.metadata.tables:

@@ -1,16 +1,16 @@
-"""Agents on the real Letta are made once, follow the settings, and go without a trace."""
+"""Agents on the real Letta are created once, follow the settings, and leave no trace."""
 
 import asyncio
 
 import pytest
 from letta_client import AsyncLetta
 
+from chat_platform.adapters.letta.config import BEING_DELETED, AgentPlan, account_tags
+from chat_platform.adapters.letta.memory import LettaMemory
+from chat_platform.adapters.letta.runtime import LettaRuntime
 from chat_platform.errors import PlatformError, Unavailable
-from chat_platform.ids import AccountId, AgentId
-from chat_platform.letta.config import BEING_DELETED, AgentPlan, account_tags
-from chat_platform.letta.memory import LettaMemory
-from chat_platform.letta.runtime import LettaRuntime
 from chat_platform.settings import Settings
+from chat_platform.values.ids import AccountId, AgentId
 from tests.contract.conftest import LettaServer
 from tests.contract.scripted_model import CallsTool, Says, ScriptedModel
 
@@ -23,7 +23,7 @@ async def agent(agents: LettaRuntime, alice_id: AccountId) -> AgentId:
 
 
 def with_settings(letta_client: AsyncLetta, settings: Settings, **changes: str) -> LettaRuntime:
-    """Return the runtime of a server that was started again with other settings."""
+    """Return the runtime of a server restarted with other settings."""
     return LettaRuntime(letta_client, settings.model_copy(update=changes))
 
 
@@ -189,6 +189,7 @@ async def test_an_interrupted_embedding_loses_and_doubles_nothing(
     assert models == [("another-embedding",)] * 3
 
 
+@pytest.mark.slow
 async def test_an_archive_that_cannot_be_embedded_keeps_its_texts_and_the_agent_talks(
     letta_client: AsyncLetta,
     letta_settings: Settings,
@@ -275,7 +276,7 @@ def owned_by(letta: LettaServer, agent_id: str) -> list[str]:
 
 
 def traces_of(letta: LettaServer, agent_id: str, owned: list[str]) -> dict[str, int]:
-    """Return how many rows in each of Letta's tables still are the agent's."""
+    """Return how many rows in each of Letta's tables still belong to the agent."""
     named = letta.rows(
         "select table_name, column_name from information_schema.columns"
         " where table_schema = 'public' and column_name in ('agent_id', 'archive_id', 'block_id')"

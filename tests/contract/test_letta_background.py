@@ -4,11 +4,11 @@ import pytest
 from letta_client import AsyncLetta
 from pydantic import SecretStr
 
+from chat_platform.adapters.letta.runtime import LettaRuntime
 from chat_platform.errors import Unavailable
-from chat_platform.ids import AccountId
-from chat_platform.letta.runtime import LettaRuntime
 from chat_platform.ports import TextPiece
 from chat_platform.settings import Settings
+from chat_platform.values.ids import AccountId
 from tests.contract.scripted_model import ScriptedModel
 
 pytestmark = pytest.mark.chain

@@ -1,11 +1,11 @@
-"""Blocks and archives on the real Letta, each agent's apart from every other's."""
+"""Blocks and archives on the real Letta, separate for each agent."""
 
 import pytest
 
+from chat_platform.adapters.letta.memory import LettaMemory
+from chat_platform.adapters.letta.runtime import LettaRuntime
 from chat_platform.errors import NotFound
-from chat_platform.ids import AccountId, AgentId
-from chat_platform.letta.memory import LettaMemory
-from chat_platform.letta.runtime import LettaRuntime
+from chat_platform.values.ids import AccountId, AgentId
 from tests.contract.scripted_model import ScriptedModel
 
 pytestmark = pytest.mark.chain

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from chat_platform.adapters.letta.memory import LettaMemory
+from chat_platform.adapters.letta.runtime import LettaRuntime
 from chat_platform.errors import (
     BudgetSpent,
     PlatformError,
@@ -12,10 +14,8 @@ from chat_platform.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from chat_platform.ids import AccountId, AgentId
-from chat_platform.letta.memory import LettaMemory
-from chat_platform.letta.runtime import LettaRuntime
 from chat_platform.ports import RunEvent, RunStarted, StepChanged, TextPiece
+from chat_platform.values.ids import AccountId, AgentId
 from tests.contract.scripted_model import (
     CallsTool,
     Fails,
@@ -234,6 +234,7 @@ async def test_an_agent_that_is_gone_is_unavailable_and_made_again(
     assert text_of(await events_of(agents, again.agent_id, "Hello")) == "Hello."
 
 
+@pytest.mark.slow
 async def test_a_long_conversation_is_compacted_through_the_agents_own_url(
     agents: LettaRuntime, agent: AgentId, model: ScriptedModel
 ):
@@ -249,6 +250,7 @@ async def test_a_long_conversation_is_compacted_through_the_agents_own_url(
     assert model.strays == []
 
 
+@pytest.mark.slow
 async def test_a_failing_compaction_does_not_leave_the_agents_own_url(
     agents: LettaRuntime, agent: AgentId, model: ScriptedModel
 ):

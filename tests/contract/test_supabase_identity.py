@@ -6,7 +6,8 @@ import httpx
 import jwt
 import pytest
 
-from chat_platform.clock import now_ms
+from chat_platform.adapters.identity.supabase import SupabaseIdentity
+from chat_platform.adapters.identity.supabase_tokens import SupabaseTokens
 from chat_platform.errors import (
     Conflict,
     Invalid,
@@ -16,10 +17,9 @@ from chat_platform.errors import (
     RateLimited,
     Unavailable,
 )
-from chat_platform.identity.supabase import SupabaseIdentity
-from chat_platform.identity.supabase_tokens import SupabaseTokens
-from chat_platform.ids import new_id
 from chat_platform.settings import Settings
+from chat_platform.values.clock import now_ms
+from chat_platform.values.ids import new_id
 from tests.contract.supabase_rig import Rig, supabase_rig
 
 __all__ = ["supabase_rig"]
@@ -197,7 +197,7 @@ async def test_nobody_inherits_the_session_of_who_came_before(
     assert alice is not None
     assert bob is not None
 
-    # Administration comes right after a person's sign-in: a shared client would act as Bob.
+    # An administrative call right after a person's sign-in: a shared client would act as Bob.
     await identity.check_password(bob.email, NEW)
     await identity.delete(alice.subject)
 

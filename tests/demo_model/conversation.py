@@ -1,4 +1,4 @@
-"""What an agent server sends to a model, made by hand."""
+"""What an agent server sends to a model, written by hand."""
 
 import json
 from typing import Any

@@ -1,30 +1,12 @@
-"""One running platform for the whole session, and people on it."""
+"""People on the running platform."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.platform import Person, Platform
 
 _numbers = count(1)
-
-
-@pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
-    folder = Path(tempfile.mkdtemp(prefix="chat-platform-e2e-"))
-    # Postgres's user passes through it, where we are root.
-    folder.chmod(0o711)
-    running = Platform(folder / "data")
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -8,15 +8,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 
-from chat_platform.launcher.ports import free_port
+from chat_platform.launcher.free_ports import free_port
 from tests.environment import clean_environment
+from tests.waiting import is_ok, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 API = "/api/v1"
@@ -66,13 +66,13 @@ class Person:
         return self.get(f"/chat/turns/{turn_id}")
 
     def wait_for_end(self, turn_id: str, *, seconds: float = 60) -> dict[str, Any]:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        def ended() -> dict[str, Any] | None:
             turn = self.turn(turn_id)
-            if turn["status"] != "running":
-                return turn
-            time.sleep(0.1)
-        raise AssertionError(f"turn {turn_id} did not end in {seconds} s")
+            return None if turn["status"] == "running" else turn
+
+        return wait_for(
+            ended, seconds=seconds, otherwise=lambda: f"turn {turn_id} did not end in {seconds} s"
+        )
 
     def agent_id(self) -> str:
         return self.get("/agent/status")["agent_id"]
@@ -94,12 +94,12 @@ class Platform:
         self._launcher: subprocess.Popen[bytes] | None = None
 
     def start(self, *, seconds: float = 420, **environment: str) -> None:
-        """Bring everything up; the first time this installs the peers' environments."""
+        """Start everything; the first time this installs the peers' environments."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with (self.data_dir / "up.log").open("ab") as log:
             self._launcher = subprocess.Popen(
                 [COMMAND, "up"],
-                # Not the clone's folder: a .env there is somebody's own.
+                # Not the clone's folder: a .env there belongs to somebody.
                 cwd=self.data_dir,
                 env=self._environment(DEMO_FAULTS="1", **environment),
                 stdout=log,
@@ -109,21 +109,17 @@ class Platform:
         self.wait_until_ready(seconds)
 
     def wait_until_ready(self, seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            assert self._launcher
-            if self._launcher.poll() is not None:
-                break
-            try:
-                if httpx.get(f"{self.url}{API}/health/ready", timeout=5).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.25)
-        raise AssertionError(f"the platform did not start:\n{self.log()}")
+        launcher = self._launcher
+        assert launcher
+        wait_for(
+            lambda: is_ok(f"{self.url}{API}/health/ready"),
+            seconds=seconds,
+            otherwise=lambda: f"the platform did not start:\n{self.log()}",
+            give_up=lambda: launcher.poll() is not None,
+        )
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
-        """Ask the launcher to stop and wait; returns its exit code."""
+        """Tell the launcher to stop, and wait; returns its exit code."""
         if not self._launcher:
             return 0
         self._launcher.send_signal(how)
@@ -166,7 +162,7 @@ class Platform:
         return json.loads((self.data_dir / "run" / "processes" / f"{part}.json").read_text())["pid"]
 
     def url_of(self, part: str) -> str:
-        """Where a part listens; granian's worker, not its parent, does."""
+        """Where a part listens; for granian that is its worker, not the parent."""
         parent = psutil.Process(self.pid_of(part))
         for process in (parent, *parent.children(recursive=True)):
             for connection in process.net_connections("tcp"):
@@ -197,7 +193,7 @@ class Platform:
         return Person(self, name, f"{name.lower()}@example.com")
 
     def accounts_seen_by_litellm(self) -> set[str]:
-        """Whose keys LiteLLM has let in, from the trace that its key check prints."""
+        """The accounts whose keys LiteLLM accepted, from what its key check prints."""
         log = (self.data_dir / "logs" / "litellm.log").read_text()
         return set(re.findall(r"^call account=(\S+) key=", log, re.M))
 
@@ -235,7 +231,7 @@ class SecondServer:
             self._process = subprocess.Popen(
                 command, env=environment, stdout=log, stderr=log, cwd=ROOT, start_new_session=True
             )
-        wait_until_answered(f"{self.url}{API}/health/ready", 60)
+        wait_for(lambda: is_ok(f"{self.url}{API}/health/ready"), seconds=60)
 
     def kill(self) -> None:
         """`kill -9` it, workers and all."""
@@ -244,21 +240,19 @@ class SecondServer:
             self._process.wait()
 
     def terminate(self) -> None:
-        """Tell it to go, and wait until it has gone."""
-        # The worker drains; its parent would only wait for it.
+        """Tell it to exit, and wait until it has."""
+        # The worker drains; the parent would only wait for it.
         for worker in psutil.Process(self._process.pid).children():
             worker.send_signal(signal.SIGTERM)
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(60)
 
 
-def wait_until_answered(url: str, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(url, timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.25)
-    raise AssertionError(f"{url} does not answer")
+def wait_until_it_talks(platform: Platform, words: str) -> None:
+    """Wait until the model is in the middle of its answer to these words."""
+
+    def talks() -> bool:
+        calls = platform.calls_at_the_model(words)
+        return bool(calls) and calls[-1]["pieces_sent"] > 20
+
+    wait_for(talks, seconds=30, otherwise=lambda: "the model was not asked")

@@ -1,4 +1,4 @@
-"""The promise of the README, on the real chain: server, Letta, our proxy, LiteLLM, model."""
+"""The README's promise, on the real chain: server, Letta, our proxy, LiteLLM, model."""
 
 import json
 import re
@@ -18,7 +18,7 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def run_curl(command: str, platform: Platform, token: str = "") -> dict[str, Any]:
-    """Run one of the README's commands as it is printed, but for the port and the token."""
+    """Run one of the README's commands as printed, except for the port and the token."""
     command = command.replace("http://localhost:8000", platform.url)
     command = command.replace("YOUR_JWT_TOKEN", token)
     done = subprocess.run(shlex.split(command), check=True, capture_output=True, text=True)
@@ -107,6 +107,7 @@ def test_an_answer_streams_as_server_sent_events(alice: Person):
     assert names[-1] == "turn.completed"
 
 
+@pytest.mark.slow
 def test_a_restart_of_everything_keeps_accounts_history_and_memory(
     platform: Platform, alice: Person
 ):

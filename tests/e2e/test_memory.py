@@ -1,4 +1,4 @@
-"""What the agent remembers, on the real chain: seen, changed, undone, found and forgotten."""
+"""The agent's memory on the real chain: shown, changed, undone, found and forgotten."""
 
 from decimal import Decimal
 
@@ -69,6 +69,7 @@ def test_memories_are_found_by_meaning_and_charged(platform: Platform, alice: Pe
     assert stolen.status_code == 404
 
 
+@pytest.mark.slow
 def test_a_reset_forgets_everything_but_the_history(alice: Person):
     alice.say("Remember that my bicycle is red.")
     alice.request("POST", "/agent/passages", json={"text": "The cat is called Tom."})

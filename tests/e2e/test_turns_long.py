@@ -1,7 +1,7 @@
-"""On the real chain: long answers, many steps, long turns, and a reader who is kept awake.
+"""On the real chain: long answers, many steps, long turns, and a reader kept alive by pings.
 
-The turn of ten minutes takes ten minutes: LONG_TURN_SECONDS=600 runs it; by default it takes a
-minute and a half, longer than any lease, renewal and ping.
+LONG_TURN_SECONDS=600 runs the turn of ten minutes; by default it takes a minute and a half, longer
+than any lease, renewal and ping.
 """
 
 import os
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 LONG_TURN_SECONDS = int(os.environ.get("LONG_TURN_SECONDS", "90"))
 QUIET_SECONDS = 15.0
-"""The longest that a reader may hear nothing."""
+"""The longest that a reader may receive nothing."""
 
 
 def words(count: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""On the real chain: readers come and go, the turn goes on, and it is charged once."""
+"""On the real chain: readers come and go, the turn continues, and it is charged once."""
 
 import json
 from collections.abc import Iterator

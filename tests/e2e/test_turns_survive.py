@@ -8,21 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.e2e.platform import Person, Platform
+from tests.e2e.platform import Person, Platform, wait_until_it_talks
 
 pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(600)]
 
 RECOVERY_SECONDS = 30.0
-
-
-def wait_until_it_talks(platform: Platform, words: str) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        calls = platform.calls_at_the_model(words)
-        if calls and calls[-1]["pieces_sent"] > 20:
-            return
-        time.sleep(0.05)
-    raise AssertionError("the model was not asked")
 
 
 def post(person: Person, text: str) -> httpx.Response:

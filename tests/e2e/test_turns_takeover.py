@@ -1,4 +1,4 @@
-"""On the real chain with Redis: another server process finishes what one began that died.
+"""On the real chain with Redis: another server process finishes a dead process's turn.
 
 Two server processes share Postgres, Redis and a Letta that keeps its runs (background mode).
 """
@@ -23,14 +23,14 @@ from tests.e2e.test_turns_survive import wait_until_it_talks
 pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(600)]
 
 WORDS = 1200
-"""At 30 ms each: the run still goes on when the dead process's lease has run out."""
+"""At 30 ms each: the run is still going on when the dead process's lease has run out."""
 WHOLE = [f"word{number}" for number in range(1, WORDS + 1)]
 TAKE_OVER_SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")
 def shared(postgres_server: Postgres, redis_url: str) -> Iterator[Platform]:
-    """A platform whose turns several server processes serve."""
+    """A platform with several server processes that serve turns."""
     ensure_database(postgres_server, "shared")
     folder = Path(tempfile.mkdtemp(prefix="chat-platform-shared-"))
     folder.chmod(0o711)
@@ -51,7 +51,7 @@ def second(shared: Platform) -> Iterator[SecondServer]:
 
 
 def begun(platform: Platform, person: Person) -> tuple[str, str]:
-    """Begin a long turn; return its id and words once the model talks."""
+    """Begin a long turn; return its id and words once the model answers."""
     words = f"[[words {WORDS}]] [[pace 30]] for {person.name}"
     turn_id = person.begin(words)
     wait_until_it_talks(platform, words)

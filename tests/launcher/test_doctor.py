@@ -8,7 +8,7 @@ from chat_platform.settings import Settings
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Peers are configured, and nobody is there."""
+    """Peers are configured, but not running."""
     return settings.model_copy(
         update={"letta_base_url": "http://127.0.0.1:1", "litellm_base_url": "http://127.0.0.1:1"}
     )

@@ -1,4 +1,4 @@
-"""When the pages are built anew, and what the build keeps out of them."""
+"""When the pages are rebuilt, and what the build keeps out of them."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project whose pages are built, as far as the stamp can tell."""
+    """A project whose pages are built, according to its stamp."""
     for name in frontend._INPUT_FILES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
@@ -94,11 +94,21 @@ def test_a_lock_with_other_versions_is_kept(tmp_path: Path):
 def test_the_pages_talk_to_the_address_they_came_from():
     built = "var e={PING:`http://localhost:8000/ping`,EVENT:`ws://localhost:8000/_event`}"
 
-    script = frontend._with_own_origin(built)
+    script = frontend._with_own_origin(built, "")
+    under_a_path = frontend._with_own_origin(built, "/myai")
 
     assert "localhost" not in script
     assert "PING:location.origin+`/ping`" in script
     assert "EVENT:location.origin.replace(/^http/,`ws`)+`/_event`" in script
+    assert "EVENT:location.origin.replace(/^http/,`ws`)+`/myai/_event`" in under_a_path
+
+
+def test_another_root_path_is_another_build(project: Path, monkeypatch: pytest.MonkeyPatch):
+    assert frontend.is_built(project)
+
+    monkeypatch.setenv("ROOT_PATH", "/myai")
+
+    assert not frontend.is_built(project)
 
 
 def test_the_committed_lock_names_no_registry():

@@ -1,4 +1,4 @@
-"""What the embedded Letta is told: nothing by which it could reach a model past the proxy."""
+"""The embedded Letta's environment: nothing lets it reach a model past the proxy."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What LiteLLM is told, and what its check of keys lets in."""
+"""LiteLLM's configuration, and which keys its check accepts."""
 
 import importlib.util
 import json
@@ -9,11 +9,11 @@ from types import ModuleType
 import pytest
 from pydantic import SecretStr
 
-from chat_platform.billing_keys import derive_key, derive_subkey
-from chat_platform.ids import AccountId
+from chat_platform.billing.keys import derive_key, derive_subkey
 from chat_platform.launcher.failures import LaunchFailed
 from chat_platform.launcher.litellm import peer as litellm
 from chat_platform.settings import Settings
+from chat_platform.values.ids import AccountId
 
 DEMO = "http://127.0.0.1:9999"
 ACCOUNT = AccountId("0190aaaa-0000-7000-8000-000000000001")
@@ -60,7 +60,7 @@ def test_nothing_is_tried_twice_and_streams_tell_their_cost(settings: Settings):
 
 @pytest.fixture
 def key_check(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The hook as LiteLLM loads it, with the one type that it takes from there stood in for."""
+    """The hook as LiteLLM loads it, with a stand-in for the one type that it imports from there."""
     types = ModuleType("litellm.proxy._types")
     types.LitellmUserRoles = types.UserAPIKeyAuth = object  # pyright: ignore[reportAttributeAccessIssue]
     monkeypatch.setitem(sys.modules, "litellm.proxy._types", types)

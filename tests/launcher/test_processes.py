@@ -1,9 +1,8 @@
-"""Real little processes: started, stopped, recognised, and found again after a crash."""
+"""Small real processes: started, stopped, recognised, and found again after a crash."""
 
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -18,6 +17,7 @@ from chat_platform.launcher.processes import (
     stop_leftovers,
     tail,
 )
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.programs
 
@@ -44,10 +44,7 @@ def program(folder: Path, code: str, *, stop_seconds: float = 5) -> Program:
 def start(folder: Path, code: str, *, says: str = "", stop_seconds: float = 5) -> Running:
     folder.mkdir(exist_ok=True)
     running = Running(program(folder, code, stop_seconds=stop_seconds), folder / "records")
-    deadline = time.monotonic() + 10
-    while says not in tail(running.program.log):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: says in tail(running.program.log), seconds=10)
     return running
 
 
@@ -65,7 +62,7 @@ def marked(folder: Path) -> list[psutil.Process]:
 
 
 def kill_unstopped(running: Running) -> None:
-    """Take the process away as a crash of the machine's would, and leave its record."""
+    """Remove the process as a crash of the machine would, and leave its record."""
     os.kill(running.pid, signal.SIGKILL)
     running.exit_code()
     psutil.wait_procs([p for p in psutil.process_iter() if p.pid == running.pid], timeout=5)

@@ -23,19 +23,6 @@ def nobody() -> OsUser:
     return OsUser("nobody", entry.pw_uid, entry.pw_gid)
 
 
-@pytest.fixture
-def open_folder(tmp_path: Path):
-    """A folder that everybody may enter: pytest's own are closed to others."""
-    above = [folder for folder in (tmp_path, *tmp_path.parents) if str(folder) != "/tmp"]
-    closed = [folder for folder in above if not folder.stat().st_mode & 0o001]
-    modes = {folder: folder.stat().st_mode & 0o777 for folder in closed}
-    for folder, mode in modes.items():
-        folder.chmod(mode | 0o011)
-    yield tmp_path
-    for folder, mode in modes.items():
-        folder.chmod(mode)
-
-
 def test_an_ordinary_user_keeps_its_state_in_the_data_folder(tmp_path: Path):
     assert choose_folder(tmp_path, None) == tmp_path / "postgres"
 

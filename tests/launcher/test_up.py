@@ -1,4 +1,4 @@
-"""The command itself, in a process of its own, with peers that are configured elsewhere."""
+"""The command itself, in its own process, with external peers."""
 
 import json
 import os
@@ -6,11 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from chat_platform.launcher.free_ports import free_port
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.programs
 
@@ -19,7 +21,7 @@ COMMAND = str(Path(sys.executable).parent / "chat-platform")
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Settings that leave the launcher nothing to install or start but the server."""
+    """Settings with which the launcher installs and starts only the server."""
     return {
         "PATH": os.environ["PATH"],
         "DATA_DIR": str(tmp_path / "data"),
@@ -32,11 +34,11 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def launcher(environment: dict[str, str], tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process = run(environment, tmp_path, "up", "--peers-only")
     status = tmp_path / "data" / "run" / "status.json"
-    deadline = time.monotonic() + 30
-    while not (status.exists() and json.loads(status.read_text())["state"] == "ready"):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(
+        lambda: status.exists() and json.loads(status.read_text())["state"] == "ready",
+        seconds=30,
+        give_up=lambda: process.poll() is not None,
+    )
     yield process
     process.kill()
     process.wait()
@@ -71,7 +73,7 @@ def test_a_second_launcher_says_that_one_runs(
     out, err = second.communicate(timeout=30)
 
     assert second.returncode == 1
-    assert f"A launcher already runs in {tmp_path / 'data'} (process {launcher.pid})" in err
+    assert f"A launcher is already running in {tmp_path / 'data'} (process {launcher.pid})" in err
     assert "Traceback" not in out + err
 
 
@@ -120,6 +122,21 @@ def test_a_port_in_use_is_one_clear_line_with_the_way_out(
     assert f"Port {port} is in use by" in err
     assert f"PORT={port + 1} make run" in err
     assert "Traceback" not in err
+
+
+def test_a_port_of_the_proxy_in_use_is_one_clear_line_too(
+    environment: dict[str, str], tmp_path: Path
+):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        process = run({**environment, "PORT": str(free_port()), "PROXY_PORT": port}, tmp_path, "up")
+        _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert f"Port {port} is in use by" in err
+    assert "choose another PROXY_PORT" in err
 
 
 def test_a_data_folder_that_cannot_be_made_is_told(environment: dict[str, str], tmp_path: Path):

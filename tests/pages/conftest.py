@@ -38,7 +38,7 @@ def ada(stranger: Visitor) -> Visitor:
 
 @pytest.fixture(scope="session")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesServer]:
-    """A server on which weeks have passed: see `tests.pages.story`."""
+    """A server with weeks of use: see `tests.pages.story`."""
     folder = tmp_path_factory.mktemp("story")
     with PagesServer(folder, pace_seconds=0.02, app="tests.pages.story.server:app") as running:
         yield running

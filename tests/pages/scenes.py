@@ -1,4 +1,4 @@
-"""What there is to see: every page in every state, for the screenshots and for axe."""
+"""Every page in every state, for the screenshots and for axe."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from tests.pages.story.telling import EMPTY, ROOT, UNLUCKY
 from tests.pages.story.texts import BY_LANGUAGE
 from tests.pages.visitor import PASSWORD
 
-# What is there once the socket has filled the page.
+# Present once the socket has filled the page.
 _FILLED = {
     "/chat": "[data-loaded=true]",
     "/memory": "[data-block], main [role=alert]",
@@ -26,7 +26,7 @@ SIZES = {"desktop": (1280, 800), "phone": (360, 740)}
 THEMES = ("light", "dark")
 LANGUAGES = tuple(BY_LANGUAGE)
 FULL = "full"
-"""Stands for the person of the story who speaks the page's language."""
+"""A placeholder for the person of the story who speaks the page's language."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Scene:
     name: str
     path: str
     person: str = ""
-    """Their address, `FULL`, or nobody's."""
+    """Their address, `FULL`, or empty for a stranger."""
     act: Act = lambda page: None
     is_long: bool = False
-    """Shown in its whole height, not as it opens."""
+    """Shown at full height, not as it opens."""
 
     def email(self, language: str) -> str:
         return BY_LANGUAGE[language].email if self.person == FULL else self.person
@@ -67,7 +67,7 @@ class Stage:
 
     @contextmanager
     def opened(self, scene: Scene, look: Look) -> Iterator[Page]:
-        """Give the page when everything that the scene needs has happened."""
+        """Yield the page when everything that the scene needs has happened."""
         with self._context(scene.email(look.language), look) as context:
             page = context.new_page()
             page.set_default_timeout(15_000)
@@ -88,20 +88,21 @@ class Stage:
             reduced_motion="reduce",
         )
         if email:
-            context.add_cookies(self._sign_in(context, email))
+            self._sign_in(context, email)
         yield context
         context.close()
 
-    def _sign_in(self, context: BrowserContext, email: str) -> list:
-        if email not in self._cookies:
+    def _sign_in(self, context: BrowserContext, email: str) -> None:
+        context.add_cookies(self._cookies.get(email, []))
+        # Another test may have ended the sign-in: by disabling the account, for example.
+        if not context.request.get(f"{self._url}/api/v1/user").ok:
             form: dict[str, str | float | bool] = {"email": email, "password": PASSWORD}
             context.request.post(f"{self._url}/api/v1/session/login", form=form, max_redirects=0)
             self._cookies[email] = context.cookies()
-        return self._cookies[email]
 
 
 def settle(page: Page) -> None:
-    """Wait until the server has filled the page; pages of strangers have nothing to wait for."""
+    """Wait until the server has filled the page; strangers' pages need no waiting."""
     if page.locator(".rail").count():
         page.get_by_test_id("who").filter(has_text=re.compile(r"\S")).wait_for(state="attached")
         page.locator(_FILLED[urlsplit(page.url).path]).first.wait_for(state="attached")
@@ -123,6 +124,15 @@ def _then(*acts: Act) -> Act:
     return act
 
 
+def _with(query: str) -> Act:
+    """Open the same page with something added to its URL."""
+
+    def act(page: Page) -> None:
+        page.goto(f"{page.url}?{query}")
+
+    return act
+
+
 def _fill(selector: str, text: str) -> Act:
     return lambda page: page.locator(selector).fill(text)
 
@@ -132,7 +142,7 @@ def _click(selector: str) -> Act:
 
 
 def _conflict(page: Page) -> None:
-    """Edit a block while another tab saves it; the story's text is put back afterwards."""
+    """Edit a block while another tab saves it; the story's text is restored afterwards."""
     block = page.locator("[data-block=human]")
     was = block.locator("[data-value]").inner_text()
     block.locator(".actions button").first.click()
@@ -171,6 +181,14 @@ def _find(words: str) -> Act:
     return act
 
 
+def _invite(page: Page) -> None:
+    page.locator("form:has(#invitation-budget) [type=submit]").click()
+    page.locator("#new-link").wait_for()
+    page.locator("#invitation-budget").fill("a lot")
+    page.locator("#invitation-budget").press("Enter")
+    page.locator("#invitation-budget-error [role=alert]").wait_for()
+
+
 def _bad_budget(page: Page) -> None:
     page.locator(".rows .actions button").first.click()
     page.locator("[name=limit]").fill("a lot")
@@ -180,14 +198,21 @@ def _bad_budget(page: Page) -> None:
 
 SCENES = [
     Scene("login", "/login"),
-    Scene("login-failing", "/login?error=invalid_credentials&email=ada%40example.com"),
+    Scene("login-failing", "/login?error=invalid_credentials"),
     Scene("register", "/register"),
-    Scene("register-failing", "/register?error=email_taken&email=ada%40example.com"),
-    Scene("confirm", "/confirm?notice=confirmation_required&email=ada%40example.com"),
-    Scene("confirm-failing", "/confirm?error=invalid_code&email=ada%40example.com"),
+    Scene("register-failing", "/register?error=email_taken"),
+    Scene("register-invited", "/register", act=_with("invitation=K7PX-2MQA-9TRD-4WHC-6NBE")),
+    Scene("register-refused", "/register", act=_with("error=invitation_needed")),
+    Scene(
+        "register-setup",
+        "/register",
+        act=_then(_with("error=wrong_setup_code"), _fill("#password", "password")),
+    ),
+    Scene("confirm", "/confirm?notice=confirmation_required"),
+    Scene("confirm-failing", "/confirm?error=invalid_code"),
     Scene("forgot", "/forgot"),
-    Scene("reset", "/reset?notice=code_sent&email=ada%40example.com"),
-    Scene("reset-failing", "/reset?error=invalid_code&email=ada%40example.com"),
+    Scene("reset", "/reset?notice=code_sent"),
+    Scene("reset-failing", "/reset?error=invalid_code"),
     Scene("missing", "/nothing-here"),
     Scene("error", "/error"),
     Scene("chat-empty", "/chat", EMPTY),
@@ -214,7 +239,7 @@ SCENES = [
         "/settings",
         EMPTY,
         _then(
-            _press("Make|Создать"),
+            _press("Create|Создать"),
             _fill("#current", "wrong"),
             _fill("#new", "long enough"),
             _press("Change|Сменить|Изменить"),
@@ -222,6 +247,7 @@ SCENES = [
         is_long=True,
     ),
     Scene("admin-full", "/admin", ROOT, is_long=True),
+    Scene("admin-invitation", "/admin", ROOT, _invite, is_long=True),
     Scene("admin-empty", "/admin", ROOT, _find("nobody"), is_long=True),
     Scene("admin-failing", "/admin", ROOT, _bad_budget, is_long=True),
 ]

@@ -1,4 +1,4 @@
-"""`python -m tests.pages.screenshots [word ...]`: pictures of every scene, or of those named.
+"""`python -m tests.pages.screenshots [word ...]`: pictures of every scene, or of the named ones.
 
 Everything goes to docs/screenshots/: one picture for each look, and a contact sheet for each scene.
 """

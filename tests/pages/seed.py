@@ -1,15 +1,18 @@
-"""Gives a person on the pages' server a past."""
+"""Gives a person on the pages' server a history."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, insert, select, update
-from sqlmodel import col
+from sqlalchemy import Connection, create_engine, insert, update
+from sqlmodel import col, select
 
-from chat_platform.clock import now_ms
-from chat_platform.ids import AccountId
 from chat_platform.models import Account, AuditEntry, Budget
+from chat_platform.values.clock import now_ms
+from chat_platform.values.ids import AccountId
 from tests.long_history import fill_history
 
 
@@ -20,14 +23,14 @@ def seed_history(folder: Path, email: str, *, messages: int) -> list[str]:
 
 
 def end_budget(folder: Path, email: str) -> None:
-    """Leave nothing to spend to somebody whose agent has made a call."""
+    """Spend the whole budget of somebody whose agent has made a call."""
     with _account(folder, email) as (connection, account_id):
         nothing = update(Budget).where(col(Budget.account_id) == account_id)
         connection.execute(nothing.values(limit_nano_usd=0))
 
 
 def mark_as_leaving(folder: Path, email: str) -> None:
-    """Leave somebody's account in the middle of its deletion, as a peer that is down would."""
+    """Leave somebody's account half deleted, as when a peer is down."""
     with _account(folder, email) as (connection, account_id):
         leaving = update(Account).where(col(Account.id) == account_id)
         connection.execute(leaving.values(deleting_at_ms=now_ms()))
@@ -39,8 +42,20 @@ def make_admin(folder: Path, email: str) -> None:
         connection.execute(update(Account).where(of_account).values(role="admin"))
 
 
+def offer_setup_code(folder: Path) -> str:
+    """Issue a new setup code with the operator's command."""
+    told = subprocess.run(
+        [sys.executable, "-m", "chat_platform", "setup-code"],
+        env=os.environ | {"DATA_DIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return told.stdout.splitlines()[0]
+
+
 def seed_accounts(folder: Path, email: str, *, names: Sequence[str]) -> None:
-    """Let people with these names have signed up after somebody."""
+    """Add people with these names who signed up after somebody."""
     with _account(folder, email) as (connection, _):
         for name in names:
             person = f"{name}@example.com"
@@ -49,7 +64,7 @@ def seed_accounts(folder: Path, email: str, *, names: Sequence[str]) -> None:
 
 
 def seed_audit(folder: Path, email: str, *, actions: Sequence[str]) -> None:
-    """Note that somebody has done these things, the last one last."""
+    """Add audit entries for what somebody has done, oldest first."""
     with _account(folder, email) as (connection, account_id):
         for action in actions:
             entry = AuditEntry(actor_id=account_id, action=action, detail={})

@@ -5,17 +5,17 @@ import re
 import signal
 import subprocess
 import sys
-import time
-import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
+from chat_platform.launcher.free_ports import free_port
 from chat_platform.launcher.frontend import build
-from chat_platform.launcher.ports import free_port
+from tests.waiting import is_ok, wait_for
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
 MAIL_SECONDS = 10
-# Nobody listens there: the fakes answer, and whatever goes round them fails.
+# Nothing listens there: the fakes answer, and whatever bypasses them fails.
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -23,15 +23,21 @@ class PagesServer:
     """`with PagesServer(folder) as server: ... server.url`"""
 
     def __init__(
-        self, folder: Path, *, pace_seconds: float = 0.01, app: str = "tests.web_server:app"
+        self,
+        folder: Path,
+        *,
+        pace_seconds: float = 0.01,
+        app: str = "tests.web_server:app",
+        root: Path = ROOT,
     ) -> None:
+        self._root = root
         self.folder, self._pace_seconds, self._app = folder, pace_seconds, app
-        self._port = free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -39,23 +45,24 @@ class PagesServer:
         return self._process.pid
 
     def __enter__(self) -> "PagesServer":
-        build(ROOT)
+        build(self._root)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        # An orderly stop would wait for answers that nobody reads any more.
+        self._kill()
 
     def start(self) -> None:
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "granian", "--interface", "asgi", "--factory"),
-                    *("--host", "127.0.0.1", "--port", str(self._port), "--ws", "--no-access-log"),
+                    *("--host", "127.0.0.1", "--port", str(self.port), "--ws", "--no-access-log"),
                     self._app,
                 ],
-                cwd=ROOT,
+                cwd=self._root,
                 env=self._environment(),
                 stdout=log,
                 stderr=log,
@@ -70,21 +77,29 @@ class PagesServer:
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self._kill()
+
+    def _kill(self) -> None:
+        assert self._process
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def code_mailed_to(self, email: str) -> str:
-        """Return the one-time code in the last mail; it is sent after the answer to the form."""
-        mail, give_up_at = self.folder / "mail" / email, time.monotonic() + MAIL_SECONDS
-        while time.monotonic() < give_up_at:
-            text = mail.read_text() if mail.exists() else ""
-            if found := re.search(r"\b\w{4}-\w{4}-\w{4}\b", text):
-                return found[0]
-            time.sleep(0.05)
-        raise AssertionError(f"no code was mailed to {email}")
+        """Return the one-time code from the last mail; it is sent after the answer to the form."""
+        mail = self.folder / "mail" / email
+
+        def code() -> str:
+            found = re.search(r"\b\w{4}-\w{4}-\w{4}\b", mail.read_text() if mail.exists() else "")
+            return found[0] if found else ""
+
+        return wait_for(
+            code, seconds=MAIL_SECONDS, otherwise=lambda: f"no code was mailed to {email}"
+        )
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {
-            "PORT": str(self._port),
+            "PORT": str(self.port),
             "DATA_DIR": str(self.folder),
             "LETTA_BASE_URL": NOWHERE,
             "LITELLM_BASE_URL": NOWHERE,
@@ -96,11 +111,8 @@ class PagesServer:
         }
 
     def _wait(self) -> None:
-        give_up_at = time.monotonic() + START_SECONDS
-        while time.monotonic() < give_up_at:
-            try:
-                urllib.request.urlopen(f"{self.url}/login", timeout=2).close()
-                return
-            except OSError:
-                time.sleep(0.1)
-        raise RuntimeError((self.folder / "server.log").read_text()[-3000:])
+        wait_for(
+            lambda: is_ok(f"{self.url}/login"),
+            seconds=START_SECONDS,
+            otherwise=lambda: (self.folder / "server.log").read_text()[-3000:],
+        )

@@ -9,25 +9,16 @@ from playwright.sync_api import Page
 from tests.pages.scenes import LANGUAGES, SCENES, SIZES, THEMES, Look, Scene, Stage
 from tests.pages.story.telling import TALKING
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-# Beside the default rules; a page that says `best-practice` wrong reads badly to somebody.
+# Besides the default rules; breaking `best-practice` rules makes a page hard to read for some.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-_FIRST_OF_ITS_PAGE = {scene.path: scene for scene in reversed(SCENES)}
 LOOKS = [
-    pytest.param(
-        scene,
-        language,
-        id=f"{scene.name}-{language}",
-        # One look at each page is quick enough for every change.
-        marks=()
-        if language == "en" and _FIRST_OF_ITS_PAGE[scene.path] is scene
-        else pytest.mark.slow,
-    )
+    pytest.param(scene, language, id=f"{scene.name}-{language}")
     for scene in SCENES
     for language in LANGUAGES
 ]
-# What scrolls sideways in a frame of its own may be wider.
+# What scrolls sideways in its own frame may be wider.
 BEYOND_THE_EDGE = """() => [...document.querySelectorAll("main *")]
     .filter(e => e.getClientRects().length && !e.closest(".sr-only, svg"))
     .filter(e => !e.closest(".table-wrap, pre, .chat-tools, .reading table"))

@@ -1,7 +1,7 @@
 """Administration in a browser."""
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from chat_platform.state.admin import PAGE_ACCOUNTS, PAGE_ENTRIES
 from tests.pages.scenes import Look, Scene, Stage
@@ -10,7 +10,7 @@ from tests.pages.server import PagesServer
 from tests.pages.story.telling import EMPTY, ROOT
 from tests.pages.visitor import PASSWORD, Visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LOOK = Look("desktop", "light", "en")
 PAGE = Scene("admin", "/admin", ROOT)
 
@@ -38,7 +38,7 @@ def test_a_changed_budget_is_shown_and_noted(stage: Stage):
         row.get_by_role("button", name="Save").click()
 
         expect(row).to_contain_text("$0.00 of $7.25")
-        newest = page.get_by_role("region", name="What happened").get_by_role("listitem").first
+        newest = page.get_by_role("region", name="Audit log").get_by_role("listitem").first
         expect(newest).to_contain_text(f"Budget changed: {EMPTY}")
         expect(newest).to_contain_text(ROOT)
 
@@ -98,7 +98,7 @@ def test_older_entries_are_shown_below_the_newest(admin: Visitor, server: PagesS
     actions = [f"entry-{n}" for n in range(PAGE_ENTRIES + 5)]
     seed_audit(server.folder, admin.email, actions=actions)
     admin.open("/admin")
-    log = admin.page.get_by_role("region", name="What happened")
+    log = admin.page.get_by_role("region", name="Audit log")
     expect(log.get_by_role("listitem")).to_have_count(PAGE_ENTRIES)
     expect(log.get_by_text("entry-0", exact=True)).to_have_count(0)
 
@@ -107,3 +107,64 @@ def test_older_entries_are_shown_below_the_newest(admin: Visitor, server: PagesS
     expect(log.get_by_text("entry-0", exact=True)).to_be_visible()
     shown = log.get_by_role("listitem").locator("span").all_inner_texts()
     assert [text for text in shown if text.startswith("entry-")] == actions[::-1]
+
+
+def test_an_invitation_is_made_its_link_works_once_and_another_is_revoked(
+    admin: Visitor, browser: Browser
+):
+    admin.open("/admin")
+    panel = admin.page.get_by_role("region", name="Invitations")
+    panel.get_by_label("Only for this address").fill("carol@example.com")
+    panel.get_by_label("Budget in US dollars").fill("7.50")
+    panel.get_by_label("Budget in US dollars").press("Enter")
+    rows = panel.get_by_role("listitem")
+    expect(rows.first).to_contain_text("carol@example.com")
+    expect(rows.first).to_contain_text("budget $7.50 · expires on")
+    link = panel.locator("#new-link").inner_text()
+    expect(panel.get_by_label("Budget in US dollars")).to_have_value("")
+
+    elsewhere = browser.new_context()
+    carol = elsewhere.new_page()
+    carol.goto(link)
+    expect(carol.locator("#invitation")).to_have_value(link.partition("invitation=")[2])
+    carol.locator("#email").fill("carol@example.com")
+    carol.locator("#password").fill(PASSWORD)
+    carol.locator("button[type=submit]").click()
+    carol.wait_for_url("**/chat")
+    elsewhere.close()
+    admin.open("/admin")
+    expect(rows.first).to_contain_text("used on")
+    expect(rows.first.get_by_role("button")).to_have_count(0)
+
+    panel.get_by_role("button", name="Create an invitation").click()
+    expect(rows.first).to_contain_text("Anyone with the link")
+    rows.first.get_by_role("button", name="Revoke").click()
+
+    expect(rows.first).to_contain_text("revoked on")
+    newest = admin.page.get_by_role("region", name="Audit log").get_by_role("listitem").first
+    expect(newest).to_contain_text("Invitation revoked")
+
+
+def test_the_link_of_an_invitation_is_copied(admin: Visitor):
+    admin.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    admin.open("/admin")
+    panel = admin.page.get_by_role("region", name="Invitations")
+    panel.get_by_role("button", name="Create an invitation").click()
+
+    panel.get_by_role("button", name="Copy the link").click()
+
+    link = panel.locator("#new-link").inner_text()
+    assert admin.page.evaluate("navigator.clipboard.readText()") == link
+
+
+def test_what_is_wrong_with_an_invitation_is_told_beside_its_field(admin: Visitor):
+    admin.open("/admin")
+    panel = admin.page.get_by_role("region", name="Invitations")
+    panel.get_by_label("Budget in US dollars").fill("a lot")
+
+    panel.get_by_role("button", name="Create an invitation").click()
+
+    problem = panel.locator("#invitation-budget-error")
+    expect(problem).to_have_text("Use an amount such as 5.00, or leave it empty.")
+    expect(panel.get_by_label("Budget in US dollars")).to_have_attribute("aria-invalid", "true")
+    expect(panel.get_by_label("Budget in US dollars")).to_have_value("a lot")

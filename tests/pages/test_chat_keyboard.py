@@ -1,11 +1,11 @@
-"""The chat page without a mouse, and as a screen reader meets it."""
+"""The chat page without a mouse, and as a screen reader sees it."""
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.pages.visitor import Visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 FOCUS = "() => document.activeElement.id || document.activeElement.innerText"
 HEARD = """() => {
@@ -51,8 +51,8 @@ def test_tab_reaches_every_control_in_reading_order(ada: Visitor):
         reached.append(ada.page.evaluate(FOCUS))
 
     names = [name.split("\n")[0] for name in reached]
-    assert [name for name in names if name in ("Edit and send again", "Copy code", "Copy")] == [
-        "Edit and send again",
+    assert [name for name in names if name in ("Edit and resend", "Copy code", "Copy")] == [
+        "Edit and resend",
         "Copy code",
         "Copy",
     ]
@@ -130,7 +130,7 @@ def test_a_screen_reader_hears_an_answer_once_and_not_its_pieces(ada: Visitor):
     heard = ada.page.evaluate("() => window.heard")
     assert len(heard) <= 3, [text[:60] for text in heard]
     assert heard[0] == "Your agent is answering"
-    assert heard[-1].startswith("Answer arrived. The quick method")
+    assert heard[-1].startswith("Answer received. The quick method")
     assert "Copy" not in heard[-1]
 
 

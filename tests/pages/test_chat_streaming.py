@@ -1,4 +1,4 @@
-"""An answer while it arrives: calm for the eye, honest about what goes on, the same in each tab."""
+"""An answer while it arrives: no jumps, the agent's activity shown, the same in every tab."""
 
 import re
 from typing import Any
@@ -10,7 +10,7 @@ from tests.pages.server import PagesServer
 from tests.pages.traffic import Traffic
 from tests.pages.visitor import Visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SHIFTS = """() => {
   window.shifts = [];
@@ -140,7 +140,7 @@ def test_the_title_is_its_own_again_once_the_answer_is_seen(ada: Visitor):
     before = ada.page.title()
     _hide(ada.page, is_hidden=True)
     ada.send("Plan my weekend")
-    expect(ada.page).to_have_title(re.compile("● Answer arrived"), timeout=15_000)
+    expect(ada.page).to_have_title(re.compile("● Answer received"), timeout=15_000)
 
     _hide(ada.page, is_hidden=False)
 
@@ -159,6 +159,6 @@ def _hide(page: Page, *, is_hidden: bool) -> None:
 
 @pytest.fixture(scope="module")
 def slow_server(tmp_path_factory: pytest.TempPathFactory):
-    """One where every step takes long enough to be seen."""
+    """A server on which every step takes long enough to be seen."""
     with PagesServer(tmp_path_factory.mktemp("slow"), pace_seconds=1.0) as running:
         yield running

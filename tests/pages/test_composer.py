@@ -1,4 +1,4 @@
-"""What one writes, copies and takes away: the composer, copying, exporting, a narrow screen."""
+"""Writing, copying and exporting: the composer, the clipboard, downloads, a narrow screen."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.pages.seed import end_budget
 from tests.pages.server import PagesServer
 from tests.pages.visitor import Visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 HEIGHT = "element => element.getBoundingClientRect().height"
 CLIPBOARD = "async () => navigator.clipboard.readText()"
@@ -49,13 +49,13 @@ def test_the_field_is_small_again_after_sending(ada: Visitor):
 
 def test_an_edited_message_is_sent_as_it_is_now(ada: Visitor):
     ada.ask("Plan my weekend")
-    ada.questions.last.get_by_role("button", name="Edit and send again").click()
+    ada.questions.last.get_by_role("button", name="Edit and resend").click()
 
     ada.page.keyboard.type(" by the sea")
     ada.prompt.press("Enter")
 
     expect(ada.questions.last).to_contain_text("Plan my weekend by the sea")
-    expect(ada.page.get_by_role("button", name="Edit and send again")).to_have_count(1)
+    expect(ada.page.get_by_role("button", name="Edit and resend")).to_have_count(1)
 
 
 def test_only_the_last_message_can_be_edited(ada: Visitor):
@@ -78,7 +78,7 @@ def test_what_is_written_without_a_connection_stays_and_is_sent_later(
     expect(ada.prompt).to_have_value("Written on a train")
 
     server.start()
-    expect(ada.page.get_by_text("Connected again.")).to_be_visible(timeout=30_000)
+    expect(ada.page.get_by_text("Reconnected.")).to_be_visible(timeout=30_000)
     ada.prompt.press("Enter")
     expect(ada.answers).to_have_count(1, timeout=20_000)
 
@@ -94,7 +94,7 @@ def test_over_budget_the_text_stays_and_the_way_to_the_usage_is_shown(
     refusal = ada.page.get_by_role("alert").filter(has_text="Your budget is spent")
     expect(refusal).to_be_visible()
     expect(ada.prompt).to_have_value("And the next one?")
-    refusal.get_by_role("link", name="See what was spent").click()
+    refusal.get_by_role("link", name="See your usage").click()
     ada.page.wait_for_url("**/usage")
 
 

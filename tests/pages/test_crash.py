@@ -1,4 +1,4 @@
-"""A page that breaks in the browser says so in our own dress, and shows a way out."""
+"""A page that crashes in the browser says so in our own design, and shows a way out."""
 
 import re
 
@@ -7,14 +7,14 @@ from playwright.sync_api import WebSocketRoute, expect
 
 from tests.pages.visitor import Visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 TOTAL = re.compile(r'"total_rx_state_":"[^"]+"')
 
 
 @pytest.fixture
 def ada(stranger: Visitor) -> Visitor:
-    """Somebody whose browser gets an object where the page draws a text."""
+    """A person whose browser gets an object where the page renders a text."""
     stranger.page.route_web_socket(re.compile("/_event"), _break_receipts)
     stranger.sign_up()
     return stranger
@@ -28,7 +28,7 @@ def _break_receipts(browser: WebSocketRoute) -> None:
 def crash(ada: Visitor) -> None:
     ada.ask("Plan my weekend")
     ada.page.get_by_test_id("receipt").click()
-    expect(ada.page.get_by_role("heading", name="This page broke")).to_be_visible()
+    expect(ada.page.get_by_role("heading", name="This page has crashed")).to_be_visible()
 
 
 def test_a_broken_page_tells_that_nothing_is_lost_in_our_own_dress(ada: Visitor):
@@ -42,7 +42,7 @@ def test_a_broken_page_tells_that_nothing_is_lost_in_our_own_dress(ada: Visitor)
 def test_loading_the_page_again_is_the_way_out(ada: Visitor):
     crash(ada)
 
-    ada.page.get_by_role("link", name="Load the page again").click()
+    ada.page.get_by_role("link", name="Reload the page").click()
 
     ada.wait_until_live()
     expect(ada.answers).to_have_count(1)

@@ -1,4 +1,4 @@
-"""A long conversation on the chat page: opening, scrolling back, finding, coming back."""
+"""A long conversation on the chat page: opening, scrolling back, searching, returning."""
 
 import time
 
@@ -10,7 +10,7 @@ from tests.pages.server import PagesServer
 from tests.pages.traffic import Traffic
 from tests.pages.visitor import Visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WHERE_IS = "id => document.querySelector(`[data-message='${id}']`).getBoundingClientRect().top"
 SCROLL = "pixels => document.getElementById('log').scrollBy(0, pixels)"
@@ -41,7 +41,7 @@ def test_ten_thousand_messages_open_at_their_end_in_a_second(ada: Visitor, serve
     ada.page.reload()
 
     expect(ada.page.locator(f"[data-message='{ids[-1]}']")).to_be_in_viewport()
-    # A second is the promise on an idle machine; benchmarks/web measures it.
+    # The promise is a second on an idle machine; benchmarks/web measures it.
     assert time.monotonic() - began < 5
     assert ada.page.locator(".row").count() == 40
 
@@ -81,7 +81,7 @@ def test_scrolling_back_receives_the_new_page_alone(
         scroll_to_the_top(ada)
         expect(ada.page.locator(".row")).to_have_count(shown)
 
-    # What was shown when the conversation opened, and the first page, are in `first_page`.
+    # `first_page` contains what was shown when the conversation opened, and the first page.
     assert traffic.socket_bytes < 2 * first_page
     assert sum("Answer 195." in text for text in traffic.texts) == 1
 
@@ -147,9 +147,9 @@ def test_a_found_message_is_shown_among_its_neighbours_and_one_comes_back(
 
     marked = ada.page.locator(".row.is-marked")
     expect(marked).to_contain_text("Question 51")
-    expect(ada.page.get_by_role("button", name="Edit and send again")).to_have_count(0)
+    expect(ada.page.get_by_role("button", name="Edit and resend")).to_have_count(0)
     expect(marked).to_be_in_viewport()
-    ada.page.get_by_role("button", name="Back to the newest messages").click()
+    ada.page.get_by_role("button", name="Jump to the latest messages").click()
     expect(ada.page.locator(f"[data-message='{ids[-1]}']")).to_be_in_viewport()
 
 
@@ -198,7 +198,7 @@ def test_a_lost_connection_keeps_the_pages_that_were_loaded(ada: Visitor, server
     server.stop()
     expect(ada.page.get_by_text("Connection lost")).to_be_visible(timeout=20_000)
     server.start()
-    expect(ada.page.get_by_text("Connected again.")).to_be_visible(timeout=30_000)
+    expect(ada.page.get_by_text("Reconnected.")).to_be_visible(timeout=30_000)
 
     expect(ada.page.locator(f"[data-message='{oldest}']")).to_be_attached()
     scroll_to_the_top(ada)

@@ -10,7 +10,7 @@ from tests.pages.scenes import FULL, Look, Scene, Stage
 from tests.pages.story.telling import UNLUCKY
 from tests.pages.visitor import PASSWORD, Visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LOOK = Look("desktop", "light", "en")
 
 
@@ -39,14 +39,14 @@ def add_passage(page: Page, text: str) -> None:
 def forget(page: Page, what: str) -> None:
     page.get_by_label(what).check()
     page.locator("#reset-confirm").fill("reset")
-    page.get_by_role("button", name="Forget").click()
+    page.get_by_role("button", name="Reset").click()
 
 
 def test_what_the_agent_knows_of_the_person_stands_first(ada: Visitor):
     ada.open("/memory")
 
     titles = ada.page.locator("[data-block] h2")
-    expect(titles).to_have_text(["About you", "About itself"])
+    expect(titles).to_have_text(["About you", "About your agent"])
 
 
 def test_an_edit_waits_until_the_agent_has_answered(ada: Visitor):
@@ -56,7 +56,7 @@ def test_an_edit_waits_until_the_agent_has_answered(ada: Visitor):
 
     edit(tab.page, "Ada has moved to Turin.")
 
-    expect(about_you(tab.page)).to_contain_text("saved as soon as it has finished")
+    expect(about_you(tab.page)).to_contain_text("saved as soon as it finishes")
     ada.page.get_by_role("button", name="Stop").click()
     expect(about_you(tab.page).locator("[data-value]")).to_have_text("Ada has moved to Turin.")
 
@@ -82,7 +82,7 @@ def test_a_text_that_is_too_long_is_counted_and_kept_in_the_field(ada: Visitor):
 
     block = about_you(ada.page)
     expect(block.locator(".count")).to_have_text("2,001 / 2,000")
-    expect(block.get_by_role("alert")).to_contain_text("longer than the block may be")
+    expect(block.get_by_role("alert")).to_contain_text("Use at most ")
     expect(block.get_by_role("textbox")).to_have_value("x" * 2001)
 
 
@@ -103,7 +103,7 @@ def test_the_first_text_is_told_apart_from_changes(stage: Stage):
     with stage.opened(Scene("history", "/memory", FULL), LOOK) as page:
         about_you(page).get_by_role("button", name="History").click()
 
-        expect(about_you(page).locator(".revisions > li").last).to_contain_text("How it began")
+        expect(about_you(page).locator(".revisions > li").last).to_contain_text("Original text")
 
 
 def test_an_open_history_grows_by_each_change(ada: Visitor):
@@ -114,10 +114,10 @@ def test_an_open_history_grows_by_each_change(ada: Visitor):
 
     edit(ada.page, "Ada has moved to Turin.")
     expect(revisions).to_have_count(2)
-    revisions.last.get_by_role("button", name="Bring this text back").click()
+    revisions.last.get_by_role("button", name="Restore this version").click()
 
     expect(revisions).to_have_count(3)
-    expect(revisions.first).to_contain_text("This is what it says now.")
+    expect(revisions.first).to_contain_text("Current version")
 
 
 def test_a_history_left_open_tells_of_what_changed_elsewhere(ada: Visitor):
@@ -140,7 +140,7 @@ def test_a_passage_is_deleted_only_when_that_was_meant(ada: Visitor):
     passage = ada.page.locator(".passages li")
 
     passage.get_by_role("button", name="Delete").click()
-    expect(passage.get_by_role("status")).to_have_text("Delete for good?")
+    expect(passage.get_by_role("status")).to_have_text("Delete permanently?")
     passage.get_by_role("button", name="Keep").click()
 
     expect(passage.get_by_role("button", name="Delete")).to_be_visible()
@@ -161,7 +161,7 @@ def test_the_archive_is_searched(ada: Visitor):
 
 
 def archive(person: Visitor, texts: list[str]) -> None:
-    """Add passages through the API, as a script of theirs would."""
+    """Add passages through the API, as the person's script would."""
     rest, api = person.page.request, f"{person.url}/api/v1"
     login = {"email": person.email, "password": PASSWORD}
     token = rest.post(f"{api}/auth/login", data=login).json()["access_token"]
@@ -190,7 +190,7 @@ def test_older_passages_are_shown_below_the_newest(ada: Visitor):
 def test_an_empty_archive_tells_how_it_fills(ada: Visitor):
     ada.open("/memory")
 
-    expect(ada.page.locator(".nothing-yet")).to_contain_text("ask your agent to archive one")
+    expect(ada.page.locator(".nothing-yet")).to_contain_text("ask your agent to archive something")
 
 
 def test_resetting_the_memory_brings_the_first_texts_back(ada: Visitor):
@@ -199,7 +199,7 @@ def test_resetting_the_memory_brings_the_first_texts_back(ada: Visitor):
     expect(about_you(ada.page).locator("[data-value]")).to_have_text("Something private.")
     add_passage(ada.page, "A secret.")
 
-    forget(ada.page, "The memory")
+    forget(ada.page, "Memory only")
 
     expect(about_you(ada.page).locator("[data-value]")).to_have_text("The human block.")
     expect(ada.page.locator(".passages li")).to_have_count(0)
@@ -209,5 +209,5 @@ def test_an_agent_that_does_not_answer_is_told_with_a_way_out(stage: Stage):
     with stage.opened(Scene("failing", "/memory", UNLUCKY), LOOK) as page:
         alert = page.get_by_role("alert").filter(has=page.get_by_role("button"))
 
-        expect(alert).to_contain_text(re.compile("not answering"))
+        expect(alert).to_contain_text(re.compile("not responding"))
         expect(alert.get_by_role("button", name="Try again")).to_be_visible()

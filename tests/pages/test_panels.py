@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.pages.visitor import PASSWORD, Visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_a_memory_block_is_edited_its_change_shown_and_taken_back(ada: Visitor):
@@ -18,7 +18,7 @@ def test_a_memory_block_is_edited_its_change_shown_and_taken_back(ada: Visitor):
 
     block.get_by_role("button", name="History").click()
     expect(block.locator(".diff ins").first).to_contain_text("Ada")
-    block.get_by_role("button", name="Bring this text back").last.click()
+    block.get_by_role("button", name="Restore this version").last.click()
 
     expect(block.locator("[data-value]")).to_have_text("The human block.")
 
@@ -38,7 +38,7 @@ def test_a_block_that_changed_meanwhile_shows_both_versions(ada: Visitor):
 
     block.get_by_role("button", name="Save").click()
 
-    expect(block.get_by_role("alert")).to_contain_text("changed meanwhile")
+    expect(block.get_by_role("alert")).to_contain_text("changed while you were editing")
     expect(block.locator(".conflict")).to_contain_text("Theirs")
     expect(block.get_by_role("textbox")).to_have_value("Mine")
 
@@ -59,13 +59,13 @@ def test_passages_are_added_found_and_deleted(ada: Visitor):
 def test_starting_over_wants_the_word_typed(ada: Visitor):
     ada.open("/memory")
     ada.page.get_by_label("The whole agent").check()
-    ada.page.get_by_role("button", name="Forget").click()
+    ada.page.get_by_role("button", name="Reset").click()
     expect(ada.page.get_by_role("alert").filter(has_text="reset")).to_be_visible()
 
     ada.page.locator("#reset-confirm").fill("reset")
-    ada.page.get_by_role("button", name="Forget").click()
+    ada.page.get_by_role("button", name="Reset").click()
 
-    expect(ada.page.get_by_text("Your agent starts over.")).to_be_visible()
+    expect(ada.page.get_by_text("Your agent has been reset.")).to_be_visible()
 
 
 def test_usage_shows_what_was_spent_and_leads_to_the_message(ada: Visitor):
@@ -105,9 +105,9 @@ def test_a_chosen_language_and_theme_stay(ada: Visitor):
 
 def test_a_token_is_shown_once_with_a_call_that_works(ada: Visitor):
     ada.open("/settings")
-    ada.page.get_by_label("Name of the token").fill("script")
+    ada.page.get_by_label("Token name").fill("script")
     ada.page.locator("input[name=scope-usage]").check()
-    ada.page.get_by_role("button", name="Make a token").click()
+    ada.page.get_by_role("button", name="Create a token").click()
     token = ada.page.locator("#new-token").inner_text()
 
     answer = ada.page.context.request.get(
@@ -123,7 +123,7 @@ def test_a_token_is_shown_once_with_a_call_that_works(ada: Visitor):
 def test_a_deleted_account_cannot_sign_in(ada: Visitor):
     ada.open("/settings")
     ada.page.locator("#deletion-password").fill(PASSWORD)
-    ada.page.get_by_role("button", name="Delete the account").click()
+    ada.page.get_by_role("button", name="Delete account").click()
     ada.page.wait_for_url("**/login*")
     told = ada.page.get_by_role("status").filter(visible=True)
     expect(told).to_have_text("Your account is being deleted.")
@@ -136,6 +136,4 @@ def test_a_deleted_account_cannot_sign_in(ada: Visitor):
 def test_administration_is_not_there_for_others(ada: Visitor):
     ada.page.goto(f"{ada.url}/admin")
 
-    expect(ada.page.get_by_role("heading", level=1)).to_have_text(
-        "There is nothing at this address"
-    )
+    expect(ada.page.get_by_role("heading", level=1)).to_have_text("Page not found")

@@ -3,18 +3,18 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from chat_platform.launcher import frontend
+from chat_platform.launcher.free_ports import free_port
 from chat_platform.launcher.frontend import ROOT
-from chat_platform.launcher.ports import free_port
 from tests.environment import clean_environment
+from tests.waiting import answer_at, wait_for
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,5 @@ def test_it_serves_pages_and_api_with_configured_peers(command: tuple[str, ...],
 
 
 def answer_of(url: str, *, seconds: float = 60) -> httpx.Response:
-    """Ask until somebody listens."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return httpx.get(url, trust_env=False, timeout=10)
-        except httpx.TransportError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+    """Retry until the server listens."""
+    return wait_for(lambda: answer_at(url), seconds=seconds)

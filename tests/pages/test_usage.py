@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.pages.scenes import FULL, Look, Scene, Stage
 from tests.pages.story.telling import EMPTY, UNLUCKY
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LOOK = Look("desktop", "light", "en")
 PAGE = Scene("usage", "/usage", FULL)
 
@@ -32,7 +32,7 @@ def section(page: Page, title: str) -> Locator:
 
 def test_the_chart_has_the_numbers_of_its_table(stage: Stage):
     with stage.opened(PAGE, LOOK) as page:
-        page.get_by_text("The numbers as a table").click()
+        page.get_by_text("View as a table").click()
         bars = [bar.get_attribute("title") for bar in page.locator(".bar-place").all()]
         rows = section(page, "By day").locator("tbody tr")
         days = [
@@ -44,7 +44,7 @@ def test_the_chart_has_the_numbers_of_its_table(stage: Stage):
         assert added_up(rows.locator("td:last-child")) == total(page)
 
 
-@pytest.mark.parametrize("title", ["By model", "By kind"])
+@pytest.mark.parametrize("title", ["By model", "By purpose"])
 def test_every_list_adds_up_to_the_total(stage: Stage, title: str):
     with stage.opened(PAGE, LOOK) as page:
         costs = section(page, title).locator("tbody td:last-child")
@@ -52,11 +52,11 @@ def test_every_list_adds_up_to_the_total(stage: Stage, title: str):
         assert added_up(costs) == total(page)
 
 
-def test_the_dearest_messages_and_the_rest_add_up_to_the_total(stage: Stage):
+def test_the_most_expensive_messages_and_the_rest_add_up_to_the_total(stage: Stage):
     with stage.opened(PAGE, LOOK) as page:
-        listed = section(page, "Dearest messages")
+        listed = section(page, "Most expensive messages")
 
-        expect(listed.locator("li").last).to_contain_text("Outside your messages")
+        expect(listed.locator("li").last).to_contain_text("Not tied to a message")
         assert added_up(listed.locator(".number")) == total(page)
 
 
@@ -93,7 +93,7 @@ def test_a_spent_budget_says_so(stage: Stage):
 
 def test_without_any_use_the_page_tells_what_will_stand_there(stage: Stage):
     with stage.opened(Scene("empty", "/usage", EMPTY), LOOK) as page:
-        page.get_by_role("link", name="Write to your agent").click()
+        page.get_by_role("link", name="Message your agent").click()
 
         expect(page).to_have_url(re.compile(r"/chat$"))
 

@@ -4,7 +4,7 @@ from playwright.sync_api import Page, WebSocket
 
 
 class Traffic:
-    """Counts from its making on; open the page afterwards to see the socket."""
+    """Counts from its creation on; open the page afterwards to include the socket."""
 
     def __init__(self, page: Page) -> None:
         self.socket_bytes = 0

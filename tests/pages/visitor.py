@@ -39,7 +39,7 @@ class Visitor:
         self.wait_until_live()
 
     def wait_until_live(self) -> None:
-        """The socket is connected once the server has told the person's name."""
+        """The socket is connected once the server has sent the person's name."""
         self.page.get_by_test_id("who").get_by_text("A").wait_for(state="attached")
 
     @property

@@ -1,4 +1,4 @@
-"""The proxy over real HTTP, between a real client and a scripted LiteLLM."""
+"""The proxy over real HTTP, on both its ports, between a real client and a scripted LiteLLM."""
 
 import asyncio
 import socket
@@ -11,6 +11,7 @@ import uvicorn
 
 from chat_platform.context import AppContext
 from chat_platform.proxy.app import ModelProxy, create_proxy
+from chat_platform.proxy.listener import listening
 from chat_platform.settings import Settings
 from tests.conftest import GLOBAL_KEY
 from tests.ledger_entries import Payer, new_payer
@@ -40,11 +41,14 @@ async def agent(ctx: AppContext) -> Payer:
     return await new_payer(ctx, "alice")
 
 
-@pytest.fixture
-async def proxy(ctx: AppContext) -> AsyncIterator[httpx.AsyncClient]:
+@pytest.fixture(params=["main port", pytest.param("own port", marks=pytest.mark.slow)])
+async def proxy(
+    ctx: AppContext, request: pytest.FixtureRequest
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the running proxy that carries the agent server's key."""
     app = create_proxy()
-    async with app.serving(ctx), _listening(app) as url:
+    serve = {"main port": _on_main_port, "own port": _on_own_port}[request.param]
+    async with app.serving(ctx), serve(app) as url:
         headers = {"Authorization": f"Bearer {GLOBAL_KEY}"}
         base_url = f"{url}/api/v1/llm-proxy/"
         async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=10) as client:
@@ -52,12 +56,18 @@ async def proxy(ctx: AppContext) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @asynccontextmanager
-async def _listening(app: ModelProxy) -> AsyncIterator[str]:
+async def _on_own_port(app: ModelProxy) -> AsyncIterator[str]:
+    async with listening(app, 0, grace_seconds=1) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def _on_main_port(app: ModelProxy) -> AsyncIterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    # The socket listens already: the first request waits in its queue until the server is up.
+    # The socket is already listening: the first request waits in its queue until the server is up.
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
     await serving

@@ -24,9 +24,9 @@ class Received:
 
 @dataclass
 class Answer:
-    """What is sent back: `pieces` one by one, with `pause_seconds` before each but the first.
+    """What is returned: `pieces` one by one, with `pause_seconds` before each but the first.
 
-    `is_cut` drops the connection after the last piece; `hang_seconds` waits before any byte.
+    `is_cut` drops the connection after the last piece; `hang_seconds` is a wait before any byte.
     """
 
     pieces: list[bytes]
@@ -98,9 +98,9 @@ class FakeUpstream:
     received: list[Received] = field(default_factory=list)
     on_request: Callable[[Received], object] | None = None
     choose: Callable[[Received], Answer] | None = None
-    """Gives the answer where no scripted one is left."""
+    """Gives the answer if no scripted one is left."""
     left: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a caller closed its connection before its answer was whole."""
+    """Set when a caller closed its connection before its answer was complete."""
     url: str = ""
 
     @asynccontextmanager
@@ -141,6 +141,9 @@ class FakeUpstream:
             return False
         gone.cancel()
         await asyncio.wait((gone,))
+        if isinstance(sending.exception(), ConnectionError):
+            self.left.set()
+            return False
         return sending.result()
 
 

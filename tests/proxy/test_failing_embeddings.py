@@ -1,12 +1,13 @@
 import pytest
 
-from chat_platform.ids import AgentId
 from chat_platform.proxy.failing_embeddings import (
     FIRST_PAUSE_SECONDS,
     MAX_PAUSE_SECONDS,
+    MAX_REMEMBERED,
     FailingEmbeddings,
 )
 from chat_platform.proxy.problems import Problem
+from chat_platform.values.ids import AgentId
 
 ALICE = AgentId("agent-alice")
 
@@ -64,3 +65,13 @@ def test_the_refusal_says_when_to_come_back():
         failing.refuse_paused(ALICE, "m")
 
     assert raised.value.retry_after_seconds == FIRST_PAUSE_SECONDS + 1
+
+
+def test_of_more_failures_than_are_remembered_the_oldest_are_forgotten():
+    failing = FailingEmbeddings(Clock())
+    for number in range(MAX_REMEMBERED + 1):
+        failing.failed(AgentId(f"agent-{number}"), "m")
+
+    assert not _is_paused(failing, AgentId("agent-0"))
+    assert _is_paused(failing, AgentId("agent-1"))
+    assert _is_paused(failing, AgentId(f"agent-{MAX_REMEMBERED}"))

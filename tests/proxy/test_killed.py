@@ -16,13 +16,13 @@ import pytest
 from sqlmodel import select
 
 from benchmarks.proxy import ours
-from benchmarks.proxy.peers import free_port
+from benchmarks.proxy.peers.processes import free_port
 from chat_platform.billing.ledger_rows import LEASE_SECONDS
 from chat_platform.billing.reconciliation import reconcile
-from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
-from chat_platform.db import reading, transaction
+from chat_platform.database.engine import reading, transaction
 from chat_platform.models import Budget, ModelCall
+from chat_platform.values.clock import now_ms
 from tests.ledger_entries import Payer, intent, opened
 from tests.proxy.fake_upstream import FakeUpstream, completion, whole_stream
 
@@ -35,7 +35,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @asynccontextmanager
 async def _server(url: str, upstream: FakeUpstream) -> AsyncIterator[tuple[int, int]]:
-    """Run the proxy as a process of its own; yield its process id and port."""
+    """Run the proxy as a separate process; yield its process id and port."""
     port = free_port()
     command = ["-m", "uvicorn", "--factory", "benchmarks.proxy.ours:app", "--port", str(port)]
     process = await asyncio.create_subprocess_exec(

@@ -1,7 +1,11 @@
-"""What passes through the proxy, and what the ledger says of it afterwards."""
+"""What passes through the proxy, and what the ledger records of it."""
 
 import asyncio
 import json
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -9,8 +13,11 @@ import pytest
 from sqlmodel import col, select
 
 from chat_platform.context import AppContext
-from chat_platform.db import reading
+from chat_platform.database.engine import reading
 from chat_platform.models import ModelCall
+from chat_platform.proxy.app import create_proxy
+from chat_platform.values.ids import TurnId
+from tests.conftest import GLOBAL_KEY
 from tests.ledger_entries import Payer, start_turn
 from tests.proxy.fake_upstream import (
     COST,
@@ -26,6 +33,7 @@ from tests.proxy.fake_upstream import (
     stream,
     whole_stream,
 )
+from tests.waiting import eventually
 
 CHAT: dict[str, Any] = {
     "model": "demo-chat",
@@ -38,7 +46,7 @@ EMBED = {"model": "demo-embedding", "input": ["Hi"], "encoding_format": "base64"
 
 
 @pytest.fixture(autouse=True)
-async def turn(ctx: AppContext, agent: Payer) -> str:
+async def turn(ctx: AppContext, agent: Payer) -> TurnId:
     return await start_turn(ctx, agent)
 
 
@@ -157,6 +165,72 @@ async def test_usage_is_asked_for_and_its_chunk_taken_out_where_the_caller_did_n
     assert row.cost_nano_usd == COST
 
 
+TEXT_OF_1000_TOKENS = "x" * 4000
+UNCOUNTED = event({"choices": [], "usage": {"prompt_tokens": 0, "completion_tokens": 0}})
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [chunk(TEXT_OF_1000_TOKENS), chunk(finish="stop"), DONE],
+        [chunk(TEXT_OF_1000_TOKENS), chunk(finish="stop"), UNCOUNTED, DONE],
+        [chunk(TEXT_OF_1000_TOKENS)],
+    ],
+    ids=["without usage", "usage of zeros", "cut"],
+)
+async def test_what_was_written_is_paid_where_nobody_counted_it(
+    ctx: AppContext,
+    proxy: httpx.AsyncClient,
+    agent: Payer,
+    upstream: FakeUpstream,
+    pieces: list[bytes],
+):
+    upstream.answers = [stream(*pieces)]
+
+    await _post(proxy, agent, STREAM)
+
+    [row] = await _settled(ctx)
+    assert (row.completion_tokens, row.cost_source) == (1000, "estimated")
+    assert row.cost_nano_usd > 1000 * 2500
+
+
+async def test_a_plain_answer_that_nobody_counted_is_paid_by_its_text(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [completion(TEXT_OF_1000_TOKENS, cost=None, usage=None)]
+
+    await _post(proxy, agent, CHAT)
+
+    [row] = await _settled(ctx)
+    assert (row.state, row.completion_tokens, row.cost_source) == ("settled", 1000, "estimated")
+
+
+@pytest.mark.parametrize("is_apart", [False, True], ids=["same piece", "own piece"])
+async def test_usage_after_the_last_word_counts(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream, is_apart: bool
+):
+    ending = [chunk(finish="stop") + DONE, USAGE_CHUNK]
+    pieces = [chunk("Hi"), *(ending if is_apart else [b"".join(ending)])]
+    upstream.answers = [stream(*pieces, pause_seconds=0.05)]
+
+    await _post(proxy, agent, STREAM)
+
+    [row] = await _settled(ctx)
+    assert (row.state, row.cost_nano_usd, row.cost_source) == ("settled", COST, "stream")
+
+
+async def test_an_answer_of_odd_types_ends_with_an_error_event(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [stream(chunk("Hi"), event({"choices": True}), chunk(finish="stop"), DONE)]
+
+    answer = await _post(proxy, agent, STREAM)
+
+    [row] = await _settled(ctx)
+    assert b'"code":"broken_answer"' in answer.content
+    assert (row.state, row.error_code) == ("failed", "broken_answer")
+
+
 async def test_embeddings_pass_and_are_a_kind_of_their_own(
     ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
 ):
@@ -189,6 +263,44 @@ async def test_a_negative_cost_mints_no_credit(
 
     [row] = await _settled(ctx)
     assert (row.cost_source, row.cost_nano_usd) == ("pending", 16_100)
+
+
+@pytest.mark.parametrize("cost", ["1e12", "NaN", "inf", "-inf", "1e400", "", "x"])
+async def test_a_cost_beyond_all_measure_is_no_cost(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream, cost: str
+):
+    upstream.answers = [completion(cost=cost)]
+
+    await _post(proxy, agent, CHAT)
+
+    [row] = await _settled(ctx)
+    assert (row.cost_source, row.cost_nano_usd) == ("pending", 16_100)
+
+
+@pytest.mark.parametrize("count", [2**63, 2**31, -5, True, "7", None, 1.5, [], {}])
+async def test_tokens_beyond_all_measure_are_not_counted(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream, count: object
+):
+    upstream.answers = [completion(cost=None, usage={"prompt_tokens": count, "cost": count})]
+
+    await _post(proxy, agent, CHAT)
+
+    [row] = await _settled(ctx)
+    assert row.state == "settled"
+    assert 0 < row.prompt_tokens < 1000
+
+
+async def test_a_gateways_odd_names_are_stored_as_far_as_they_can_be(
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+):
+    upstream.answers = [completion(id="a\0b" + "c" * 1000)]
+
+    await _post(proxy, agent, CHAT)
+
+    [row] = await _settled(ctx)
+    assert row.response_id
+    assert row.response_id.startswith("abc")
+    assert len(row.response_id) <= 200
 
 
 @pytest.mark.parametrize(("status", "kind"), [(500, "internal_server_error"), (400, "bad")])
@@ -332,6 +444,27 @@ async def test_a_success_without_an_answer_is_a_failure(
     assert (row.state, row.cost_nano_usd) == ("failed", 1000)
 
 
+@pytest.mark.parametrize("status", [101, 201, 202, 204, 206, 301, 302, 304, 307])
+@pytest.mark.parametrize("body", [CHAT, STREAM], ids=["plain", "stream"])
+async def test_an_answer_that_no_model_gave_costs_nothing(
+    ctx: AppContext,
+    proxy: httpx.AsyncClient,
+    agent: Payer,
+    upstream: FakeUpstream,
+    status: int,
+    body: dict[str, Any],
+):
+    is_empty = status in (101, 204, 304)
+    headers = {"connection": "upgrade", "upgrade": "x"} if status == 101 else {}
+    upstream.answers = [Answer([] if is_empty else [b"{}"], status=status, headers=headers)]
+
+    answer = await _post(proxy, agent, body)
+
+    [row] = await _settled(ctx)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "broken_answer")
+    assert (row.state, row.cost_nano_usd, row.upstream_status) == ("failed", 0, status)
+
+
 async def test_no_answer_in_time_is_a_gateway_timeout(
     ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
 ):
@@ -398,12 +531,48 @@ async def test_a_caller_that_hangs_up_after_the_last_word_has_a_whole_answer(
     assert (row.state, row.cost_nano_usd, row.cost_source) == ("settled", COST, "stream")
 
 
+@pytest.fixture
+def full_backlog() -> Iterator[str]:
+    """Return the address of a gateway whose host silently accepts no more connections."""
+    with ExitStack() as sockets:
+        listening = sockets.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(3):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+async def test_a_call_that_ends_before_it_was_sent_costs_nothing(
+    ctx: AppContext, agent: Payer, turn: TurnId, full_backlog: str
+):
+    settings = ctx.settings.model_copy(update={"litellm_base_url": full_backlog})
+    ctx = replace(ctx, settings=settings)
+    app = create_proxy()
+    headers = {"Authorization": f"Bearer {GLOBAL_KEY}"}
+    transport, url = httpx.ASGITransport(app), f"http://test/api/v1/llm-proxy/{agent.agent_id}/"
+    async with (
+        app.serving(ctx),
+        httpx.AsyncClient(transport=transport, base_url=url, headers=headers) as client,
+    ):
+        calling = asyncio.create_task(client.post("chat/completions", json=CHAT))
+        await eventually(lambda: ctx.open_calls.total)
+        await asyncio.sleep(0.1)
+        ctx.open_calls.abort(turn)
+        await calling
+        [row] = await _settled(ctx)
+
+    assert (row.state, row.error_code, row.cost_nano_usd) == ("cancelled", "turn_cancelled", 0)
+
+
 async def test_a_cancelled_turns_call_ends_at_once_and_says_so(
-    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
+    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream, turn: TurnId
 ):
     upstream.answers = [stream(chunk("Hel"), chunk("lo"), pause_seconds=0.4)]
     upstream.on_request = lambda _: asyncio.get_running_loop().call_later(
-        0.1, ctx.open_calls.abort, agent.agent_id
+        0.1, ctx.open_calls.abort, turn
     )
 
     answer = await _post(proxy, agent, STREAM)
@@ -414,13 +583,13 @@ async def test_a_cancelled_turns_call_ends_at_once_and_says_so(
     assert (row.state, row.error_code) == ("cancelled", "turn_cancelled")
 
 
-async def test_every_retry_is_a_row_of_its_own(
+async def test_every_call_that_is_made_anew_is_a_row_of_its_own(
     ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, upstream: FakeUpstream
 ):
     upstream.answers = [error(500, "boom"), error(500, "boom"), completion()]
 
-    for _ in range(3):
-        await _post(proxy, agent, CHAT)
+    for number in range(3):
+        await _post(proxy, agent, {**CHAT, "user": f"{number}"})
 
     rows = await _settled(ctx, 3)
     assert [row.state for row in rows] == ["failed", "failed", "settled"]

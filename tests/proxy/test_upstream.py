@@ -1,8 +1,9 @@
 """The HTTP client of the model calls, against answers written byte by byte."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -20,7 +21,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\nx-early: 1\r\n\r\n"
 
 @dataclass
 class Server:
-    """Answers each request with the next text; closes the connection after it where told."""
+    """Answers each request with the next text; closes the connection after it if told to."""
 
     answers: list[bytes]
     closes: bool = False
@@ -136,3 +137,79 @@ async def test_nobody_listening_is_unreachable():
 
     with pytest.raises(Unreachable):
         await _ask(Upstream(server.url, connect_timeout_seconds=1))
+
+
+STRAY = b"HTTP/1.1 200 OK\r\nx-stray: 1\r\ncontent-length: 6\r\n\r\nSECRET"
+
+
+@pytest.mark.parametrize("length", [1, 10, len(STRAY) - 6, len(STRAY)])
+async def test_a_stray_answer_behind_an_answer_is_not_read(length: int):
+    server = Server([WHOLE + STRAY[:length], WHOLE])
+    async with server.serving() as upstream:
+        async with upstream.post("/v1/x", [], b"{}") as answer:
+            assert await answer.read() == b"Hello"
+            assert answer.header(b"x-one") == "1"
+            assert answer.header(b"x-stray") is None
+
+        assert await _ask(upstream) == (200, b"Hello")
+
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("length", [1, 60, len(STRAY)])
+@pytest.mark.parametrize("is_seen", [True, False], ids=["seen", "still in the socket"])
+async def test_a_stray_answer_on_an_idle_connection_never_reaches_the_next_caller(
+    length: int, is_seen: bool
+):
+    connections: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        await reader.readuntil(b"{}")
+        writer.write(WHOLE)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with closing(Upstream(f"http://127.0.0.1:{port}", connect_timeout_seconds=2)) as upstream:
+        await _ask(upstream)
+        # Bypassing the loop: it has arrived although the loop has not read it yet.
+        os.write(connections[0].get_extra_info("socket").fileno(), STRAY[:length])
+        if is_seen:
+            await asyncio.sleep(0.05)
+
+        assert await _ask(upstream) == (200, b"Hello")
+
+    assert len(connections) == 2
+    server.close()
+
+
+async def test_a_request_that_met_a_closing_connection_is_sent_once_more():
+    requests = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        await reader.readuntil(b"{}")
+        requests += 1
+        writer.write(WHOLE)
+        with suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"{}")
+            requests += 1
+        writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with closing(Upstream(f"http://127.0.0.1:{port}", connect_timeout_seconds=2)) as upstream:
+        answers = [await _ask(upstream), await _ask(upstream)]
+
+    assert answers == [(200, b"Hello")] * 2
+    assert requests == 3
+    server.close()
+
+
+async def test_a_fresh_connection_that_drops_is_not_tried_again():
+    server = Server([b"", WHOLE], closes=True)
+    async with server.serving() as upstream:
+        with pytest.raises(AnswerBroken):
+            await _ask(upstream)
+
+    assert server.connections == 1

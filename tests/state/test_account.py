@@ -1,4 +1,4 @@
-"""Who uses a tab: its frame follows the sign-in, and nothing stays of who was there before."""
+"""Who uses a tab: its frame follows the sign-in, and nothing remains of the previous person."""
 
 from typing import Any
 
@@ -81,12 +81,12 @@ async def test_who_is_signed_out_is_sent_away_and_leaves_nothing(ctx: AppContext
 async def test_a_notice_is_counted_so_that_the_same_words_show_again(alice: Person):
     tab = await loaded(alice)
 
-    await tab.send(AccountState, "show_problem", "not_found", "gone")
+    await tab.send(AccountState, "show_problem", "Gone.", "{}")
     await tab.send(AccountState, "dismiss_notice")
-    await tab.send(AccountState, "show_problem", "not_found", "gone")
+    await tab.send(AccountState, "show_problem", "Gone.", "{}")
 
     account = tab.of(AccountState)
-    assert (account.notice, account.notice_number) == ("It is not there any more.", 2)
+    assert (account.notice, account.notice_number) == ("Gone.", 2)
 
 
 @pytest.mark.parametrize("error", ["x" * 100_000, "", None, {"a": 1}])

@@ -1,17 +1,21 @@
 """The administration page: who may see it, its long lists, and what a budget may be."""
 
+import ast
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chat_platform import audit
-from chat_platform.accounts import get_account
+from chat_platform.accounts import audit
+from chat_platform.accounts.profiles import get_account
+from chat_platform.billing import ledger
 from chat_platform.billing.budgets import budget_of
+from chat_platform.billing.ledger_rows import Opened
 from chat_platform.context import AppContext
-from chat_platform.db import transaction
+from chat_platform.database.engine import transaction
 from chat_platform.errors import NotFound
 from chat_platform.models import Account
-from chat_platform.periods import is_period
 from chat_platform.state.admin import (
     PAGE_ACCOUNTS,
     PAGE_ENTRIES,
@@ -19,7 +23,10 @@ from chat_platform.state.admin import (
     action_words,
     period_words,
 )
+from chat_platform.values.ids import AccountId
+from chat_platform.values.periods import is_period
 from chat_platform.web.i18n import words_in
+from tests.ledger_entries import CENT, intent, new_payer, settlement
 from tests.people import Person
 from tests.state.tab import OpenTab
 
@@ -92,6 +99,23 @@ async def test_every_account_is_listed_once_page_after_page(ctx: AppContext, roo
     assert tab.of(AdminState).next_before == ""
 
 
+async def test_the_platforms_caps_are_shown_where_they_are_set(ctx: AppContext, root: Person):
+    assert (await opened(root)).of(AdminState).caps == []
+    object.__setattr__(ctx.settings, "platform_budget", "0.02")
+    object.__setattr__(ctx.settings, "platform_daily_budget", "0.01")
+    payer = await new_payer(ctx, "payer")
+    entry = intent(ctx, payer)
+    assert isinstance(await ledger.open_call(ctx, entry), Opened)
+    await ledger.settle_call(ctx, settlement(entry, CENT))
+
+    caps = (await opened(root)).of(AdminState).caps
+
+    assert [(cap["name"], cap["about"], cap["share"], cap["state"]) for cap in caps] == [
+        ("All time", "$0.01 of $0.02", "50.0%", ""),
+        ("Today, until 00:00 UTC", "$0.01 of $0.01", "100.0%", "spent"),
+    ]
+
+
 async def test_a_search_goes_on_with_its_own_pages(ctx: AppContext, root: Person):
     newest_first = await add_accounts(ctx, PAGE_ACCOUNTS + 5)
     tab = await opened(root)
@@ -120,6 +144,11 @@ async def test_the_page_opens_anew_without_the_last_search(root: Person, alice: 
     assert emails(tab) == [alice.account.email, root.account.email]
 
 
+def told(tab: OpenTab) -> list[Any]:
+    """The entries, except for those of the tests' own sign-ins."""
+    return [entry for entry in tab.of(AdminState).entries if entry["action"] != "Signed in"]
+
+
 async def test_every_entry_is_listed_once_page_after_page(ctx: AppContext, root: Person):
     for n in range(PAGE_ENTRIES + 5):
         async with transaction(ctx.engine) as session:
@@ -130,7 +159,7 @@ async def test_every_entry_is_listed_once_page_after_page(ctx: AppContext, root:
     await tab.send(AdminState, "show_more_entries")
     await tab.send(AdminState, "show_more_entries")
 
-    actions = [entry["action"] for entry in tab.of(AdminState).entries]
+    actions = [entry["action"] for entry in told(tab)]
     assert actions == [f"action.{n}" for n in reversed(range(PAGE_ENTRIES + 5))]
     assert tab.of(AdminState).entries_before == 0
 
@@ -138,16 +167,20 @@ async def test_every_entry_is_listed_once_page_after_page(ctx: AppContext, root:
 async def test_an_entry_names_people_where_it_can(ctx: AppContext, root: Person, alice: Person):
     async with transaction(ctx.engine) as session:
         audit.record(session, actor_id=None, action="account.made_admin", subject_id=root.id)
-        audit.record(session, actor_id="gone", action="token.made", subject_id="a token")
+        audit.record(session, actor_id=AccountId("gone"), action="token.made", subject_id="a token")
         audit.record(session, actor_id=alice.id, action="account.exported", subject_id=alice.id)
+        audit.record(session, actor_id=None, action="sign_in.failed", subject_id=alice.id)
+        audit.record(session, actor_id=None, action="account.deleted", subject_id="gone too")
 
     tab = await opened(root)
 
-    shown = [(e["actor"], e["action"], e["subject"]) for e in tab.of(AdminState).entries]
+    shown = [(e["actor"], e["action"], e["subject"]) for e in told(tab)]
     assert shown == [
+        ("the server", "Account deleted", ""),
+        ("someone not signed in", "Incorrect password or code", "alice@example.com"),
         ("alice@example.com", "Data exported", ""),
-        ("gone", "API token made", ""),
-        ("by command", "Made an administrator", "root@example.com"),
+        ("gone", "API token created", ""),
+        ("from the command line", "Made an administrator", "root@example.com"),
     ]
 
 
@@ -194,9 +227,11 @@ async def test_what_is_no_amount_changes_nothing(
 
     await save(tab, alice, limit)
 
-    assert tab.of(AdminState).admin_problem.startswith("Use an amount such as 5.00")
+    assert re.search(
+        "such as 5.00|from 0 to 1,000,000|at most 1,000", tab.of(AdminState).admin_problem
+    )
     assert (await budget_of(ctx, alice.id)).limit_nano_usd == 5 * DOLLAR
-    assert tab.of(AdminState).entries == []
+    assert told(tab) == []
 
 
 @pytest.mark.parametrize("period", ["", "30", "1w", "30s", "0d", "-1d", "1y", "30d\n", None, 30])
@@ -207,7 +242,7 @@ async def test_what_is_no_period_changes_nothing(
 
     await save(tab, alice, "1", period)
 
-    assert "a period such as 30d or 1mo" in tab.of(AdminState).admin_problem
+    assert "like 30d, 12h or 1mo" in tab.of(AdminState).admin_problem
     assert (await budget_of(ctx, alice.id)).limit_nano_usd == 5 * DOLLAR
 
 
@@ -240,7 +275,7 @@ async def test_a_disabled_account_is_marked_and_may_be_enabled(
     await tab.send(AdminState, "set_disabled", alice.id, False)
 
     assert (await get_account(ctx, alice.id)).disabled_at_ms is None
-    assert [e["action"] for e in tab.of(AdminState).entries] == [
+    assert [e["action"] for e in told(tab)] == [
         "Account enabled",
         "Account disabled",
     ]
@@ -264,7 +299,7 @@ async def test_an_account_that_is_gone_is_told(root: Person):
 
     await tab.send(AdminState, "set_disabled", "nobody", True)
 
-    assert tab.of(AdminState).admin_problem == "It is not there any more."
+    assert tab.of(AdminState).admin_problem == "There is no such account."
 
 
 async def test_a_second_press_closes_the_budgets_form(root: Person, alice: Person):
@@ -274,6 +309,33 @@ async def test_a_second_press_closes_the_budgets_form(root: Person, alice: Perso
     await tab.send(AdminState, "edit", alice.id)
 
     assert tab.of(AdminState).editing == ""
+
+
+def _noted_actions() -> set[str]:
+    """Every action that some module records in the audit log."""
+    notes = [
+        keyword.value
+        for file in Path(audit.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute | ast.Name)
+        if getattr(call.func, "attr", "") == "record"
+        for keyword in call.keywords
+        if keyword.arg == "action"
+    ]
+    texts = [
+        node.value for note in notes for node in ast.walk(note) if isinstance(node, ast.Constant)
+    ]
+    return {text for text in texts if isinstance(text, str)}
+
+
+def test_the_actions_are_found():
+    assert {"account.disabled", "account.enabled", "invitation.used"} <= _noted_actions()
+
+
+@pytest.mark.parametrize("action", sorted(_noted_actions()))
+def test_every_action_has_words_in_both_languages(action: str):
+    assert action_words(EN, action) != action
+    assert re.search("[а-я]", action_words(RU, action))
 
 
 def test_an_action_without_words_is_shown_by_its_name():

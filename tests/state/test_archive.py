@@ -6,29 +6,35 @@ from typing import Any
 
 import pytest
 
-from chat_platform.agents import ensure_agent
+from chat_platform.agents.agents import ensure_agent
+from chat_platform.agents.lock import hold
 from chat_platform.billing import budgets
 from chat_platform.context import AppContext
-from chat_platform.ids import AgentId
 from chat_platform.ports import Passage
 from chat_platform.state.account import AccountState
 from chat_platform.state.archive import PAGE_PASSAGES, ArchiveState
-from chat_platform.turn_lock import hold
+from chat_platform.values.ids import AgentId
 from tests.fakes import FakeMemory, FakeRuntime
 from tests.people import Person
 from tests.state.tab import OpenTab
+from tests.waiting import eventually
 
 
 @dataclass
 class MeetingMemory(FakeMemory):
-    """Answers so many requests for passages at the same time."""
+    """Answers this many requests for passages at the same time."""
 
     together: asyncio.Barrier = field(default_factory=lambda: asyncio.Barrier(1))
+    late: asyncio.Event | None = None
+    """The next answer waits for it."""
 
     async def passages(
         self, agent_id: AgentId, *, query: str = "", limit: int = 50, before: str | None = None
     ) -> list[Passage]:
         found = await super().passages(agent_id, query=query, limit=limit, before=before)
+        late, self.late = self.late, None
+        if late:
+            await late.wait()
         await self.together.wait()
         return found
 
@@ -41,7 +47,7 @@ def memory() -> MeetingMemory:
 async def archived(
     ctx: AppContext, memory: FakeMemory, person: Person, *texts: str
 ) -> tuple[OpenTab, AgentId]:
-    """Open the page of somebody whose agent has put these texts aside."""
+    """Open the page of somebody whose agent has archived these texts."""
     agent_id = await ensure_agent(ctx, person.account)
     for text in texts:
         await memory.add_passage(agent_id, text)
@@ -63,6 +69,21 @@ async def test_an_empty_archive_says_so(ctx: AppContext, memory: FakeMemory, ali
 
     assert tab.of(ArchiveState).is_empty
     assert tab.of(ArchiveState).next_before == ""
+
+
+async def test_a_list_that_arrives_late_hides_nothing_that_was_added_meanwhile(
+    ctx: AppContext, memory: MeetingMemory, alice: Person
+):
+    tab, _ = await archived(ctx, memory, alice, "The first.")
+    late = memory.late = asyncio.Event()
+    listing = asyncio.create_task(tab.send(ArchiveState, "list_newest"))
+    await eventually(lambda: not memory.late)
+
+    await tab.send(ArchiveState, "add", {"text": "The second."})
+    late.set()
+    await listing
+
+    assert texts(tab) == ["The second.", "The first."]
 
 
 async def test_page_after_page_shows_every_passage_once(
@@ -171,7 +192,7 @@ async def test_a_passage_that_is_too_long_stays_in_the_form(
 
     await tab.send(ArchiveState, "add", {"text": "x" * 8001})
 
-    assert "longer" in tab.of(ArchiveState).add_problem
+    assert "at most 8,000 characters" in tab.of(ArchiveState).add_problem
     assert tab.of(ArchiveState).add_form == 0
 
 
@@ -219,7 +240,7 @@ async def test_a_passage_that_is_gone_already_is_told_and_leaves_the_page(
 
     await tab.send(ArchiveState, "delete", gone)
 
-    assert tab.of(ArchiveState).add_problem == "It is not there any more."
+    assert tab.of(ArchiveState).add_problem == "There is no such passage."
     assert texts(tab) == ["One"]
 
 
@@ -231,7 +252,7 @@ async def test_an_agent_that_is_away_leaves_the_list_as_it_was(
 
     await tab.send(ArchiveState, "list_newest")
 
-    assert "not answering" in tab.of(ArchiveState).archive_problem
+    assert "not responding" in tab.of(ArchiveState).archive_problem
     assert texts(tab) == ["One"]
 
 
@@ -276,7 +297,7 @@ async def test_the_word_empties_the_memory_and_keeps_the_agent(
     assert memory.archive[agent_id] == []
     assert memory.values[agent_id, "human"] == "The human block."
     assert runtime.deleted == []
-    assert "starts over" in tab.of(ArchiveState).notice
+    assert "has been reset" in tab.of(ArchiveState).notice
 
 
 async def test_the_whole_agent_is_replaced(
@@ -310,5 +331,5 @@ async def test_while_the_agent_answers_nothing_starts_over(
     async with hold(ctx, alice.id, "message"):
         assert await start_over(tab, "reset", what) == []
 
-    assert "still answering" in tab.of(ArchiveState).reset_problem
+    assert "still busy" in tab.of(ArchiveState).reset_problem
     assert len(memory.archive[agent_id]) == 1

@@ -1,17 +1,18 @@
-"""How a block's history reads, and the way back to an earlier text."""
+"""How a block's history is shown, and how an earlier text is restored."""
 
 from collections.abc import Sequence
 
 import pytest
 
-from chat_platform import block_revisions, memory
-from chat_platform.block_revisions import Cause, CauseKind, revision_of
+from chat_platform.agents import blocks
+from chat_platform.agents import revisions as block_revisions
+from chat_platform.agents.lock import hold
+from chat_platform.agents.revisions import Cause, CauseKind, revision_of
 from chat_platform.context import AppContext
 from chat_platform.errors import NotFound
-from chat_platform.ids import AgentId, TurnId
 from chat_platform.state.block_history import _SHOWN, BlockHistoryState
 from chat_platform.state.memory import MemoryState
-from chat_platform.turn_lock import hold
+from chat_platform.values.ids import AgentId
 from tests.people import Person
 from tests.state.tab import OpenTab
 from tests.turn_rows import add_turn
@@ -22,7 +23,7 @@ FIRST = "The human block."
 async def agent_writes(
     ctx: AppContext, person: Person, values: Sequence[str], cause: Cause | None = None
 ) -> None:
-    """Let the agent give its block about the person these texts, one after the other."""
+    """Make the agent write these texts into its block about the person, one after the other."""
     agent_id = AgentId(f"agent-{person.id}")
     for value in values:
         block = await ctx.memory.write_block(agent_id, "human", value)
@@ -31,14 +32,14 @@ async def agent_writes(
 
 @pytest.fixture
 async def tab(alice: Person) -> OpenTab:
-    """Alice's, whose agent is there and has written its first revision."""
+    """Alice's tab; her agent exists and has written its first revision."""
     tab = OpenTab(alice.cookie)
     await tab.send(MemoryState, "open")
     return tab
 
 
 async def take_back(tab: OpenTab, label: str, revision: str) -> None:
-    """Ask for an earlier text, and do what the page does when it is back."""
+    """Restore an earlier text, and do what the page does afterwards."""
     if await tab.send(MemoryState, "undo", label, revision):
         await tab.send(MemoryState, "open")
         await tab.send(BlockHistoryState, "refresh")
@@ -59,23 +60,23 @@ async def test_each_change_is_shown_against_what_was_before(
 
 async def test_each_change_says_who_made_it(ctx: AppContext, alice: Person, tab: OpenTab):
     turn = await add_turn(ctx, alice.id, status="finished")
-    by_turn = Cause("agent", TurnId(turn.id), 3)
+    by_turn = Cause("agent", turn.id, 3)
     await agent_writes(ctx, alice, ["In a turn."], by_turn)
     await agent_writes(ctx, alice, ["By itself."])
-    await memory.write_block(
-        ctx, alice.account, "human", "By hand.", expected_revision=revision_of("By itself.")
+    await blocks.write_block(
+        ctx, alice.account, "human", "By hand.", expected_revisions=[revision_of("By itself.")]
     )
-    await memory.undo_block(ctx, alice.account, "human", revision_of(FIRST))
+    await blocks.undo_block(ctx, alice.account, "human", revision_of(FIRST))
 
     await tab.send(BlockHistoryState, "toggle", "human")
 
     revisions = tab.of(BlockHistoryState).revisions
     assert [r["cause"] for r in revisions] == [
-        "You took a change back",
+        "You undid a change",
         "You",
         "Your agent",
         "Your agent, in step 3 of an answer",
-        "How it began",
+        "Original text",
     ]
     assert [r["turn_id"] for r in revisions] == ["", "", "", turn.id, ""]
 
@@ -85,7 +86,7 @@ async def test_a_change_by_hand_leads_to_no_message(
     ctx: AppContext, alice: Person, tab: OpenTab, kind: CauseKind
 ):
     turn = await add_turn(ctx, alice.id, kind="memory", status="finished")
-    await agent_writes(ctx, alice, ["New."], Cause(kind, TurnId(turn.id)))
+    await agent_writes(ctx, alice, ["New."], Cause(kind, turn.id))
 
     await tab.send(BlockHistoryState, "toggle", "human")
 
@@ -95,7 +96,7 @@ async def test_a_change_by_hand_leads_to_no_message(
 @pytest.mark.parametrize(
     ("changes", "shown", "last_cause"),
     [
-        (_SHOWN - 1, _SHOWN, "How it began"),
+        (_SHOWN - 1, _SHOWN, "Original text"),
         (_SHOWN, _SHOWN, "Your agent"),
         (_SHOWN + 5, _SHOWN, "Your agent"),
     ],
@@ -123,8 +124,8 @@ async def test_an_earlier_text_comes_back_as_a_new_change(
     await take_back(tab, "human", revision_of(FIRST))
 
     state = tab.of(BlockHistoryState)
-    assert state.revisions[0]["cause"] == "You took a change back"
-    assert state.notice == "The earlier text is back."
+    assert state.revisions[0]["cause"] == "You undid a change"
+    assert state.notice == "Earlier version restored."
 
 
 async def test_a_revision_that_never_was_cannot_come_back(tab: OpenTab):
@@ -132,7 +133,7 @@ async def test_a_revision_that_never_was_cannot_come_back(tab: OpenTab):
 
     await take_back(tab, "human", "0" * 16)
 
-    assert tab.of(BlockHistoryState).history_problem == "It is not there any more."
+    assert tab.of(BlockHistoryState).history_problem == "There is no such version of this memory."
 
 
 async def test_an_earlier_text_of_another_block_cannot_come_back(
@@ -142,7 +143,7 @@ async def test_an_earlier_text_of_another_block_cannot_come_back(
 
     await take_back(tab, "persona", revision_of(FIRST))
 
-    assert tab.of(BlockHistoryState).history_problem == "It is not there any more."
+    assert tab.of(BlockHistoryState).history_problem == "There is no such version of this memory."
 
 
 async def test_while_the_agent_answers_nothing_comes_back_and_later_it_does(
@@ -152,7 +153,7 @@ async def test_while_the_agent_answers_nothing_comes_back_and_later_it_does(
     state = tab.of(BlockHistoryState)
     async with hold(ctx, alice.id, "message"):
         await take_back(tab, "human", revision_of(FIRST))
-    assert "still answering" in state.history_problem
+    assert "still busy" in state.history_problem
 
     await take_back(tab, "human", revision_of(FIRST))
 
@@ -197,4 +198,4 @@ async def test_bobs_page_shows_his_own_history(
     await take_back(his, "human", revision_of("Alice's secret."))
 
     assert "secret" not in str(his.of(BlockHistoryState).revisions)
-    assert his.of(BlockHistoryState).history_problem == "It is not there any more."
+    assert his.of(BlockHistoryState).history_problem == "There is no such version of this memory."

@@ -1,23 +1,24 @@
 """The chat page's handlers: what they send to the browser, and what they start."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from chat_platform.billing import budgets
 from chat_platform.context import AppContext, set_app_context
-from chat_platform.errors import Invalid, NotFound, UpstreamFailed
+from chat_platform.errors import Invalid, NotFound, UpstreamFailed, model_failed
 from chat_platform.ports import TextPiece
 from chat_platform.state.chat import ChatState
 from chat_platform.state.live import LiveState
-from chat_platform.turns import turns
+from chat_platform.turns import control
 from tests.fakes import FakeRuntime
 from tests.long_history import fill_history
 from tests.people import Person
 from tests.state.tab import OpenTab
 from tests.turn_talk import talk
+from tests.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -39,12 +40,6 @@ async def fill(ctx: AppContext, person: Person, messages: int) -> list[str]:
 
 def texts(piece: dict[str, Any]) -> list[str]:
     return [row["text"] or row["html"] for row in piece["rows"]]
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not is_so():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def open_chat(person: Person, address: str = "/chat") -> OpenTab:
@@ -166,7 +161,7 @@ async def test_a_refused_message_says_why_and_names_its_nonce(alice: Person):
 
     chat = tab.of(ChatState)
     assert chat.refused_nonce == "n1"
-    assert "too long" in chat.refusal
+    assert "at most 20,000 characters" in chat.refusal
     assert chat.accepted_nonce == ""
 
 
@@ -192,12 +187,31 @@ async def test_a_failed_turn_tells_why_and_can_be_tried_again(alice: Person, run
     await tab.send(ChatState, "try_again", failed["turn_id"])
     await tab.send(ChatState, "follow")
 
-    assert failed["problem"] == "The model failed to answer. Try again."
+    assert failed["problem"] == model_failed().message
     assert [text for _, text, _ in runtime.posted] == ["Hello", "Hello"]
 
 
+async def test_a_turn_that_ended_before_it_was_followed_is_shown_too(
+    ctx: AppContext, alice: Person, runtime: FakeRuntime
+):
+    runtime.script.append([UpstreamFailed("The model failed.", code="model_failed")])
+    runtime.gate = asyncio.Event()
+    tab = await open_chat(alice)
+    await tab.send(ChatState, "send", {"text": "Hello", "nonce": "n1"})
+    turn_id = await control.running_turn(ctx, alice.id)
+    assert turn_id
+    runtime.gate.set()
+    async for _ in control.follow(ctx, alice.id, turn_id):
+        pass
+
+    await tab.send(ChatState, "follow")
+
+    shown = tab.of(ChatState).end["rows"][-1]
+    assert shown["problem"] == model_failed().message
+
+
 async def test_bobs_turn_cannot_be_tried_again(ctx: AppContext, alice: Person, bob: Person):
-    turn_id = await turns.start_turn(ctx, bob.account, text="Secret")
+    turn_id = await control.start_turn(ctx, bob.account, text="Secret")
     tab = await open_chat(alice)
 
     with pytest.raises(NotFound):
@@ -210,7 +224,7 @@ async def test_a_stopped_answer_keeps_what_had_arrived(alice: Person, runtime: F
     tab = await open_chat(alice)
     await tab.send(ChatState, "send", {"text": "Count", "nonce": "n1"})
     following = asyncio.create_task(tab.send(ChatState, "follow"))
-    await until(lambda: "one" in tab.of(LiveState).tail)
+    await eventually(lambda: "one" in tab.of(LiveState).tail)
 
     await tab.send(ChatState, "stop")
     await following
@@ -223,11 +237,11 @@ async def test_a_stopped_answer_keeps_what_had_arrived(alice: Person, runtime: F
 async def test_a_tab_shows_what_another_one_writes(ctx: AppContext, alice: Person):
     tab = await open_chat(alice)
     watching = asyncio.create_task(tab.send(ChatState, "watch"))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: alice.id in ctx.turn_feed._listeners)
 
     await talk(ctx, alice, "From my phone")
 
-    await until(lambda: "From my phone" in texts(tab.of(ChatState).end))
+    await eventually(lambda: "From my phone" in texts(tab.of(ChatState).end))
     watching.cancel()
 
 

@@ -17,20 +17,21 @@ from sqlalchemy import text, update
 from sqlmodel import SQLModel, col
 
 import chat_platform.pages  # noqa: F401  (imports every state class)
-from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
-from chat_platform.db import reading, transaction
+from chat_platform.database.engine import reading, transaction
 from chat_platform.errors import NotFound, NotSignedIn, PlatformError
 from chat_platform.models import Account, SignIn
-from chat_platform.sign_in import COOKIE
 from chat_platform.state.account import AccountState
+from chat_platform.state.administrator import AdministratorState
+from chat_platform.values.clock import now_ms
+from chat_platform.values.cookies import PLAIN_SIGN_IN_COOKIE
 from tests.belongings import belongings_of
 from tests.fakes import FakeMemory
 from tests.people import PASSWORD, Person
 from tests.state.tab import OpenTab, Tab
 
 OF_THE_TAB_ALONE = {"dismiss_notice", "show_problem", "setvar"}
-"""They show or hide what this tab holds already."""
+"""They show or hide what this tab already has."""
 ALSO_OF_THE_TAB = {"MemoryState.edit", "MemoryState.stop_editing"}
 
 
@@ -93,9 +94,9 @@ async def _bad_cookie(kind: str, ctx: AppContext, person: Person) -> str:
     if kind == "none":
         return ""
     if kind == "made up":
-        return f"{COOKIE}=made-up"
+        return f"{PLAIN_SIGN_IN_COOKIE}=made-up"
     if kind == "refresh token":
-        return f"{COOKIE}={person.refresh_token}"
+        return f"{PLAIN_SIGN_IN_COOKIE}={person.refresh_token}"
     async with transaction(ctx.engine) as session:
         of_person, of_account = col(SignIn.account_id) == person.id, col(Account.id) == person.id
         changes = {
@@ -132,7 +133,7 @@ async def test_without_a_live_sign_in_no_event_does_anything(
 
 @pytest.mark.parametrize(
     "handler",
-    [h for h in GUARDED if h.state.__name__ == "AdminState" and h.name != "load"],
+    [h for h in GUARDED if issubclass(h.state, AdministratorState) and h.name != "load"],
     ids=str,
 )
 async def test_to_others_the_administrators_events_do_not_exist(
@@ -162,13 +163,13 @@ async def test_bob_reaches_nothing_by_alices_ids(
 
 
 async def rows_of(ctx: AppContext, person: Person) -> dict[str, Any]:
-    """Return the rows that name the person; of Bob's own, his events may make some."""
+    """Return the rows that name the person; Bob's events may create some of his own."""
     tables = await everything(ctx)
     return {name: [row for row in rows if person.id in row] for name, rows in tables.items()}
 
 
 async def outcome(handler: Handler, person: Person, ids: dict[str, str]) -> str:
-    """Return all that the person's page learns from the event, but for the ids it sent."""
+    """Return everything that the person's page learns from the event, except the ids it sent."""
     tab = Tab(OpenTab(person.cookie).of(handler.state))
     try:
         answer = await send(handler, tab, ids)

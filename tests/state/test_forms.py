@@ -1,10 +1,10 @@
-"""A form's field is text or nothing, whatever a browser sends."""
+"""A form field is text or empty, whatever a browser sends."""
 
 from typing import Any
 
 import pytest
 
-from chat_platform.errors import Invalid
+from chat_platform.errors import Invalid, TooLarge
 from chat_platform.state.forms import text_of
 
 
@@ -12,7 +12,7 @@ from chat_platform.state.forms import text_of
     ("form", "text"),
     [
         ({"name": "Ada"}, "Ada"),
-        ({"name": "x" * 2000}, "x" * 1000),
+        ({"name": "x" * 1000}, "x" * 1000),
         ({"name": None}, ""),
         ({"name": 5}, ""),
         ({"name": {"a": 1}}, ""),
@@ -25,6 +25,11 @@ from chat_platform.state.forms import text_of
 )
 def test_what_is_no_text_is_an_empty_field(form: Any, text: str):
     assert text_of(form, "name") == text
+
+
+def test_a_longer_text_is_refused_and_never_cut():
+    with pytest.raises(TooLarge):
+        text_of({"name": "x" * 1001}, "name")
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\ud83d", "\udfff!"])

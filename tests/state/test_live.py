@@ -1,13 +1,13 @@
-"""The arriving reply: blocks that stay, a tail that grows, what the agent does now."""
+"""The arriving reply: blocks that stay, a tail that grows, the agent's current activity."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
-from chat_platform.ids import TurnId
 from chat_platform.state.live import LiveState, end_follower, flushes
 from chat_platform.state.live_reply import MIN_PAUSE_SECONDS, LiveReply
-from chat_platform.turn_events import TurnEvent
+from chat_platform.turns.events import TurnEvent
+from chat_platform.values.ids import TurnId
 from chat_platform.web.i18n import words_in
 from tests.state.tab import OpenTab
 
@@ -23,60 +23,61 @@ def step(kind: str, status: str, name: str = "") -> TurnEvent:
     return TurnEvent(1, "step", {"kind": kind, "name": name, "status": status, "detail": ""})
 
 
-def reply_of(*events: TurnEvent) -> LiveReply:
+async def reply_of(*events: TurnEvent) -> LiveReply:
     reply = LiveReply(EN)
     for event in events:
         reply.apply(event)
+    await reply.render()
     return reply
 
 
-def test_a_finished_paragraph_freezes_and_only_the_rest_is_sent_again():
-    reply = reply_of(text(PARAGRAPH), text("And **now"))
+async def test_a_finished_paragraph_freezes_and_only_the_rest_is_sent_again():
+    reply = await reply_of(text(PARAGRAPH), text("And **now"))
 
     assert len(reply.blocks) == 1
     assert reply.tail == "<p>And **now</p>\n"
 
 
-def test_nothing_is_lost_between_blocks_and_tail():
-    reply = reply_of(*(text(PARAGRAPH) for _ in range(5)), text("The end."))
+async def test_nothing_is_lost_between_blocks_and_tail():
+    reply = await reply_of(*(text(PARAGRAPH) for _ in range(5)), text("The end."))
 
     shown = "".join([*reply.blocks, reply.tail])
     assert shown.count("A sentence of this paragraph") == 60
     assert shown.endswith("<p>The end.</p>\n")
 
 
-def test_a_block_never_ends_inside_of_code():
-    reply = reply_of(text("```python\n" + "x = 1\n\n" * 200))
+async def test_a_block_never_ends_inside_of_code():
+    reply = await reply_of(text("```python\n" + "x = 1\n\n" * 200))
 
     assert reply.blocks == []
     assert reply.tail.startswith('<figure class="code">')
 
 
-def test_a_long_tail_is_shown_less_often():
-    short = reply_of(text("Short."))
-    long = reply_of(text("```python\n" + "x = 1\n" * 2000))
+async def test_a_long_tail_is_shown_less_often():
+    short = await reply_of(text("Short."))
+    long = await reply_of(text("```python\n" + "x = 1\n" * 2000))
 
     assert len(long.tail) > len(short.tail)
     assert short.pause_seconds == MIN_PAUSE_SECONDS
     assert long.pause_seconds > 10 * MIN_PAUSE_SECONDS
 
 
-def test_the_line_says_what_the_agent_does_now():
-    reply = reply_of(step("memory_edit", "started", "memory_insert"))
+async def test_the_line_says_what_the_agent_does_now():
+    reply = await reply_of(step("memory_edit", "started", "memory_insert"))
 
     assert reply.doing == "Remembering"
     assert reply.steps == []
 
 
-def test_a_finished_step_moves_into_the_list():
-    reply = reply_of(step("memory_edit", "started"), step("memory_edit", "done"))
+async def test_a_finished_step_moves_into_the_list():
+    reply = await reply_of(step("memory_edit", "started"), step("memory_edit", "done"))
 
     assert reply.doing == ""
     assert reply.steps == ["Remembering"]
 
 
-def test_a_failed_step_is_told():
-    assert reply_of(step("tool_call", "failed", "web")).steps == ["Using web: failed"]
+async def test_a_failed_step_is_told():
+    assert (await reply_of(step("tool_call", "failed", "web"))).steps == ["Using web: failed"]
 
 
 async def test_events_that_come_together_are_shown_together():

@@ -2,15 +2,16 @@
 
 import asyncio
 
-from chat_platform.block_revisions import revision_of
+from chat_platform.agents.lock import hold
+from chat_platform.agents.revisions import revision_of
 from chat_platform.context import AppContext
-from chat_platform.ids import AgentId
 from chat_platform.state.account import AccountState
 from chat_platform.state.memory import MemoryState
-from chat_platform.turn_lock import hold
+from chat_platform.values.ids import AgentId
 from tests.fakes import FakeMemory, FakeRuntime
 from tests.people import Person
-from tests.state.tab import OpenTab, until
+from tests.state.tab import OpenTab
+from tests.waiting import eventually
 
 FIRST = "The human block."
 
@@ -40,7 +41,7 @@ async def test_what_it_knows_of_the_person_comes_first(alice: Person):
     tab = await opened(alice)
 
     first, second = tab.of(MemoryState).blocks
-    assert (first["title"], second["title"]) == ("About you", "About itself")
+    assert (first["title"], second["title"]) == ("About you", "About your agent")
     assert first["fill"] == "16 of 2,000 characters"
     assert first["percent"] == "0%"
     assert first["changed"].startswith("Changed ")
@@ -65,7 +66,7 @@ async def test_a_conflict_keeps_both_versions(alice: Person, memory: FakeMemory)
     state = tab.of(MemoryState)
     assert state.has_conflict
     assert (shown(tab), state.mine, state.editing) == ("Likes coffee.", "Likes tea.", "human")
-    assert state.edit_problem == "This memory changed meanwhile."
+    assert state.edit_problem.startswith("This memory changed while you were editing it.")
 
 
 async def test_after_a_conflict_the_persons_version_can_win(alice: Person, memory: FakeMemory):
@@ -84,7 +85,7 @@ async def test_a_save_waits_until_the_agent_has_answered(ctx: AppContext, alice:
     tab = await edited(alice)
     async with hold(ctx, alice.id, "message"):
         saving = asyncio.create_task(tab.send(MemoryState, "save", form("Likes tea.")))
-        await until(lambda: tab.of(MemoryState).is_waiting)
+        await eventually(lambda: tab.of(MemoryState).is_waiting)
         assert shown(tab) == FIRST
 
     await saving
@@ -97,7 +98,7 @@ async def test_who_gives_up_waiting_saves_nothing(ctx: AppContext, alice: Person
     tab = await edited(alice)
     async with hold(ctx, alice.id, "message"):
         saving = asyncio.create_task(tab.send(MemoryState, "save", form("Likes tea.")))
-        await until(lambda: tab.of(MemoryState).is_waiting)
+        await eventually(lambda: tab.of(MemoryState).is_waiting)
 
         await tab.send(MemoryState, "stop_editing")
         await saving
@@ -111,12 +112,12 @@ async def test_of_two_saves_that_wait_the_later_one_counts(ctx: AppContext, alic
     tab = await edited(alice)
     async with hold(ctx, alice.id, "message"):
         first = asyncio.create_task(tab.send(MemoryState, "save", form("First thought.")))
-        await until(lambda: tab.of(MemoryState).is_waiting)
+        await eventually(lambda: tab.of(MemoryState).is_waiting)
         await tab.send(MemoryState, "stop_editing")
         await tab.send(MemoryState, "edit", "human")
         second = asyncio.create_task(tab.send(MemoryState, "save", form("Second thought.")))
         await first
-        await until(lambda: tab.of(MemoryState).is_waiting)
+        await eventually(lambda: tab.of(MemoryState).is_waiting)
 
     await second
 
@@ -130,7 +131,7 @@ async def test_a_save_that_ends_late_leaves_another_blocks_editor_open(
     save = tab.send(MemoryState, "save", form("x" * 2001))
     async with hold(ctx, alice.id, "message"):
         saving = asyncio.create_task(save)
-        await until(lambda: tab.of(MemoryState).is_waiting)
+        await eventually(lambda: tab.of(MemoryState).is_waiting)
         await tab.send(MemoryState, "edit", "persona")
 
     await saving
@@ -147,7 +148,7 @@ async def test_patience_with_the_agent_ends(ctx: AppContext, alice: Person):
         await tab.send(MemoryState, "save", form("Likes tea."))
 
     state = tab.of(MemoryState)
-    assert "still answering" in state.edit_problem
+    assert "still busy" in state.edit_problem
     assert state.mine == "Likes tea."
 
 
@@ -157,7 +158,7 @@ async def test_a_text_that_is_too_long_stays_in_the_editor(alice: Person):
     await tab.send(MemoryState, "save", form("x" * 2001))
 
     state = tab.of(MemoryState)
-    assert state.edit_problem == "This text is longer than the block may be."
+    assert state.edit_problem == "Use at most 2,000 characters. This text has 2,001."
     assert (state.editing, len(state.mine), shown(tab)) == ("human", 2001, FIRST)
 
 
@@ -168,7 +169,7 @@ async def test_an_agent_that_is_away_is_told_and_forgotten_when_it_is_back(
     runtime.is_down = True
     await tab.send(MemoryState, "save", form("Likes tea."))
     state = tab.of(MemoryState)
-    assert "not answering" in state.problem
+    assert "not responding" in state.problem
     assert state.mine == "Likes tea."
 
     runtime.is_down = False
@@ -183,11 +184,12 @@ async def test_a_block_that_is_not_there_is_told(alice: Person):
 
     await tab.send(MemoryState, "save", form("Likes tea.", label="nothing"))
 
-    assert tab.of(MemoryState).edit_problem == "It is not there any more."
+    assert tab.of(MemoryState).edit_problem == "There is no such memory block."
 
 
 async def test_the_page_speaks_the_persons_language(alice: Person):
     tab = OpenTab(alice.cookie)
+    await tab.send(AccountState, "load")
     tab.of(AccountState).language = "ru"
 
     await tab.send(MemoryState, "open")

@@ -1,4 +1,4 @@
-"""Whatever a browser sends, a handler gets what it can use, or nothing."""
+"""Whatever a browser sends, a handler gets values it can use, or is not called."""
 
 import contextlib
 from collections.abc import Iterator

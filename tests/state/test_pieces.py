@@ -1,4 +1,4 @@
-"""What the page lacks is sent, and nothing that it has."""
+"""The page is sent what it lacks, and nothing that it has."""
 
 from hypothesis import given
 from hypothesis import strategies as st

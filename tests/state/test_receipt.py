@@ -1,14 +1,15 @@
-"""Each line of a receipt says what its call was for, and the lines add up to the total."""
+"""Each line of a receipt says what its call was for, and all lines add up to the total."""
 
 import pytest
 
 from chat_platform.context import AppContext, set_app_context
-from chat_platform.db import transaction
+from chat_platform.database.engine import transaction
 from chat_platform.errors import NotFound
 from chat_platform.models import ModelCall
 from chat_platform.ports import RunEvent, StepChanged, TextPiece
 from chat_platform.state.receipt import ReceiptState, call_purposes
-from chat_platform.turns import turns
+from chat_platform.turns import control
+from chat_platform.values.ids import AccountId, AgentId, CallId
 from chat_platform.web.i18n import words_in
 from tests.fakes import FakeRuntime
 from tests.people import Person
@@ -20,9 +21,9 @@ EN = words_in("en")
 
 def call(id_: str, kind: str = "chat", *, state: str = "settled", cost: int = 0) -> ModelCall:
     return ModelCall(
-        id=id_,
-        account_id="a",
-        agent_id="agent",
+        id=CallId(id_),
+        account_id=AccountId("a"),
+        agent_id=AgentId("agent"),
         kind=kind,
         model="m",
         state=state,
@@ -51,7 +52,7 @@ def test_calls_are_named_by_the_steps_that_they_led_to():
 
     assert call_purposes(EN, calls, steps) == [
         "Remembering",
-        "Archive (embedding)",
+        "Archive (embeddings)",
         "Using web_search",
         "Reply",
     ]
@@ -60,13 +61,13 @@ def test_calls_are_named_by_the_steps_that_they_led_to():
 def test_a_call_that_failed_and_was_repeated_takes_no_step_away():
     calls = [call("1", state="failed"), call("2")]
 
-    assert call_purposes(EN, calls, [step("model_call")]) == ["Reply and tools", "Reply"]
+    assert call_purposes(EN, calls, [step("model_call")]) == ["Replies and tools", "Reply"]
 
 
 def test_where_steps_and_calls_do_not_match_nothing_is_guessed():
     calls = [call("1"), call("2")]
 
-    assert call_purposes(EN, calls, [step("model_call")]) == ["Reply and tools"] * 2
+    assert call_purposes(EN, calls, [step("model_call")]) == ["Replies and tools"] * 2
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ async def turn_id(ctx: AppContext, alice: Person, runtime: FakeRuntime) -> str:
         TextPiece("Hello."),
     ]
     runtime.script.append(script)
-    turn_id = await turns.start_turn(ctx, alice.account, text="Hello")
+    turn_id = await control.start_turn(ctx, alice.account, text="Hello")
     await events_of(ctx, alice, turn_id)
     async with transaction(ctx.engine) as session:
         for one in (call("1", cost=1_080_200), call("2", "embedding", cost=820)):
@@ -93,7 +94,7 @@ async def test_an_opened_receipt_lists_every_call_and_adds_up(alice: Person, tur
     await tab.send(ReceiptState, "toggle", turn_id)
 
     receipt = tab.of(ReceiptState)
-    assert [line["what"] for line in receipt.lines] == ["Reply", "Archive (embedding)"]
+    assert [line["what"] for line in receipt.lines] == ["Reply", "Archive (embeddings)"]
     assert [line["cost"] for line in receipt.lines] == ["$0.0010802", "$0.00000082"]
     assert receipt.total == "$0.00108102"
 

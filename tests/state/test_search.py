@@ -1,4 +1,4 @@
-"""Looking for words: results with the word marked, and the way to where it was said."""
+"""Searching for words: results with the word marked, and the jump to its message."""
 
 import pytest
 

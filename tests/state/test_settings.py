@@ -1,19 +1,21 @@
-"""The settings page: the person's name and look, a new password, and the end of the account."""
+"""The settings page: name, appearance, a new password, and deleting the account."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
-from chat_platform import sign_ins
-from chat_platform.accounts import get_account
+from chat_platform.accounts import setup_code, sign_in_rows
+from chat_platform.accounts.profiles import get_account
+from chat_platform.accounts.setup_code import wrong_setup_code
 from chat_platform.context import AppContext
-from chat_platform.db import reading
+from chat_platform.database.engine import reading
 from chat_platform.errors import Invalid
 from chat_platform.models import Account
 from chat_platform.state import settings as page
 from chat_platform.state.account import AccountState
 from chat_platform.state.settings import SettingsState
+from tests.api.test_rate_limits import from_address
 from tests.fakes import FakeGateway
 from tests.people import PASSWORD, Person
 from tests.state.tab import OpenTab
@@ -106,8 +108,11 @@ async def test_a_new_password_ends_the_other_sign_ins_and_empties_the_form(
     settings = tab.of(SettingsState)
     assert settings.password_form == 1
     assert (settings.current_problem, settings.new_problem) == ("", "")
-    assert settings.notice == "Your password is changed. Other devices are signed out."
-    assert [row.kind for row in await sign_ins.list_sign_ins(ctx, alice.id)] == ["browser"]
+    assert settings.notice == (
+        "Your password has been changed. Other devices have been signed out, and API "
+        "tokens have been revoked."
+    )
+    assert [row.kind for row in await sign_in_rows.list_sign_ins(ctx, alice.id)] == ["browser"]
 
 
 @pytest.mark.parametrize("current", ["not it", "", None])
@@ -117,18 +122,18 @@ async def test_a_wrong_password_is_told_at_its_field(alice: Person, current: Any
     await change_password(tab, current, "another battery")
 
     settings = tab.of(SettingsState)
-    assert settings.current_problem == "The password is not right."
+    assert settings.current_problem == "Incorrect password."
     assert (settings.new_problem, settings.password_form) == ("", 0)
 
 
-@pytest.mark.parametrize("new", ["short", "", "x" * 73, "п" * 40, "x" * 100_000])
+@pytest.mark.parametrize("new", ["short", "", "x" * 73, "password123", "п" * 1001, "x" * 100_000])
 async def test_a_weak_password_is_told_at_its_field(alice: Person, new: str):
     tab = await opened(alice)
 
     await change_password(tab, PASSWORD, new)
 
     settings = tab.of(SettingsState)
-    assert settings.new_problem == "Choose a password of 8 to 72 characters."
+    assert settings.new_problem.startswith("Choose a password of at ")
     assert settings.current_problem == ""
 
 
@@ -152,6 +157,23 @@ async def test_guessing_the_password_is_stopped_in_words(alice: Person):
     assert tab.of(SettingsState).current_problem.startswith("Too many attempts.")
 
 
+async def test_one_ipv6_house_is_one_guesser_in_the_pages_and_in_rest(
+    ctx: AppContext, alice: Person
+):
+    wrong = {"email": alice.account.email, "password": "not this one"}
+    async with from_address(ctx, "2001:db8:1:2::1") as guesser:
+        for _ in range(10):
+            await guesser.post("/api/v1/auth/login", json=wrong)
+    beside = OpenTab(alice.cookie, ip="2001:db8:1:2:ffff::9")
+    elsewhere = OpenTab(alice.cookie, ip="2001:db8:1:3::1")
+
+    await change_password(beside, PASSWORD, "another battery")
+    await change_password(elsewhere, "a guess", "another battery")
+
+    assert beside.of(SettingsState).current_problem.startswith("Too many attempts.")
+    assert elsewhere.of(SettingsState).current_problem == "Incorrect password."
+
+
 @pytest.mark.parametrize("form", [{}, {"password": "not it"}, {"password": None}])
 async def test_without_the_password_the_account_stays(
     ctx: AppContext, alice: Person, form: dict[str, Any]
@@ -160,7 +182,7 @@ async def test_without_the_password_the_account_stays(
 
     assert await tab.send(SettingsState, "delete_account", form) == []
 
-    assert tab.of(SettingsState).deletion_problem == "The password is not right."
+    assert tab.of(SettingsState).deletion_problem == "Incorrect password."
     assert (await get_account(ctx, alice.id)).deleting_at_ms is None
 
 
@@ -176,3 +198,58 @@ async def test_a_deleted_account_is_gone_everywhere(
     assert gateway.closed == [alice.id]
     async with reading(ctx.engine) as session:
         assert await session.get(Account, alice.id) is None
+
+
+async def offered(ctx: AppContext) -> str:
+    code = await setup_code.offer_setup_code(ctx.engine, ctx.settings)
+    assert code
+    return code
+
+
+async def test_the_page_asks_for_a_setup_code_only_while_one_is_unused(
+    ctx: AppContext, alice: Person, bob: Person
+):
+    assert not (await opened(alice)).of(SettingsState).awaits_setup_code
+    code = await offered(ctx)
+    tabs = [await opened(alice), await opened(bob)]
+    assert all(tab.of(SettingsState).awaits_setup_code for tab in tabs)
+
+    await tabs[0].send(SettingsState, "use_setup_code", {"setup_code": code.lower()})
+
+    assert not tabs[0].of(SettingsState).awaits_setup_code
+    assert tabs[0].of(AccountState).is_admin
+    assert tabs[0].of(AccountState).notice == "You are an administrator now."
+    assert (await get_account(ctx, alice.id)).role == "admin"
+    assert not (await opened(bob)).of(SettingsState).awaits_setup_code
+
+
+async def test_an_administrator_is_not_asked_for_it(ctx: AppContext, root: Person):
+    await setup_code.renew_setup_code(ctx.engine, ctx.settings)
+
+    assert not (await opened(root)).of(SettingsState).awaits_setup_code
+
+
+@pytest.mark.parametrize("code", ["", "wrong", None, 7, "AAAA-AAAA-AAAA-AAAA-AAAA"])
+async def test_a_wrong_setup_code_makes_nobody_an_administrator(
+    ctx: AppContext, alice: Person, code: Any
+):
+    await offered(ctx)
+    tab = await opened(alice)
+
+    await tab.send(SettingsState, "use_setup_code", {"setup_code": code})
+
+    problem = tab.of(SettingsState).setup_code_problem
+    assert problem == wrong_setup_code().message
+    assert tab.of(SettingsState).awaits_setup_code
+    assert (await get_account(ctx, alice.id)).role == "person"
+
+
+async def test_guessing_a_setup_code_is_stopped(ctx: AppContext, alice: Person):
+    code, tab = await offered(ctx), await opened(alice)
+    for _ in range(20):
+        await tab.send(SettingsState, "use_setup_code", {"setup_code": "wrong"})
+
+    await tab.send(SettingsState, "use_setup_code", {"setup_code": code})
+
+    assert tab.of(SettingsState).setup_code_problem.startswith("Too many")
+    assert (await get_account(ctx, alice.id)).role == "person"

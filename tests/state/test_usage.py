@@ -13,12 +13,13 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from chat_platform.billing import budgets
-from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
-from chat_platform.db import transaction
+from chat_platform.database.engine import transaction
 from chat_platform.models import Budget, ModelCall
-from chat_platform.money import to_nano_usd
-from chat_platform.state.usage import DEAREST_TURNS, PERIODS, UsageState
+from chat_platform.state.usage import LISTED_TURNS, PERIODS, UsageState
+from chat_platform.values.clock import now_ms
+from chat_platform.values.ids import AgentId
+from chat_platform.values.money import to_nano_usd
 from chat_platform.web.i18n import words_in
 from tests.people import Person
 from tests.state.tab import OpenTab
@@ -32,11 +33,11 @@ EN = words_in("en")
 async def book(
     ctx: AppContext, person: Person, cost: int, *, days_ago: float = 0, **fields: object
 ) -> None:
-    """Put a call into the ledger; the first one begins the budget's period."""
+    """Add a call to the ledger; the first one begins the budget's period."""
     await budgets.set_limit(ctx, person.id)
     call = ModelCall(
         account_id=person.id,
-        agent_id="agent",
+        agent_id=AgentId("agent"),
         kind="chat",
         model="demo-chat",
         state="settled",
@@ -180,8 +181,8 @@ async def test_a_budget_is_fine_or_nearly_or_wholly_spent(
 @pytest.mark.parametrize(
     ("calls", "words"),
     [
-        (1, "The price of 1 call is still to come."),
-        (2, "The prices of 2 calls are still to come."),
+        (1, "The price of 1 call is pending."),
+        (2, "The prices of 2 calls are pending."),
     ],
 )
 async def test_prices_to_come_are_counted(ctx: AppContext, alice: Person, calls: int, words: str):
@@ -193,10 +194,10 @@ async def test_prices_to_come_are_counted(ctx: AppContext, alice: Person, calls:
     assert usage.pending == words
 
 
-async def test_the_dearest_messages_come_first_and_the_rest_is_summed_up(
+async def test_the_most_expensive_messages_come_first_and_the_rest_is_summed_up(
     ctx: AppContext, alice: Person
 ):
-    count = DEAREST_TURNS + 3
+    count = LISTED_TURNS + 3
     for n in range(count):
         await ask(ctx, alice, f"Question {n}", (n + 1) * CENT)
 
@@ -216,7 +217,7 @@ async def test_messages_beyond_those_that_are_looked_up_are_summed_up_too(
 
     usage = (await opened(alice)).of(UsageState)
 
-    assert len(usage.turns) == DEAREST_TURNS
+    assert len(usage.turns) == LISTED_TURNS
     assert total([*usage.turns, *usage.rest]) == 45 * CENT
 
 
@@ -229,7 +230,7 @@ async def test_what_no_message_asked_for_stands_apart(ctx: AppContext, alice: Pe
 
     assert usage.turns == []
     assert [(line["name"], line["cost"]) for line in usage.rest] == [
-        ("Outside your messages", "$0.03")
+        ("Not tied to a message", "$0.03")
     ]
 
 
@@ -240,6 +241,24 @@ async def test_a_long_question_is_shortened_to_one_line(ctx: AppContext, alice: 
 
     assert line["name"] == f"one two {'x' * 81}…"
     assert line["turn_id"] == turn_id
+
+
+async def test_what_a_deleted_account_spent_is_named_so_that_the_page_adds_up(
+    ctx: AppContext, alice: Person
+):
+    await ask(ctx, alice, "How much?", CENT)
+    assert (await opened(alice)).of(UsageState).earlier_words == ""
+    async with transaction(ctx.engine) as session:
+        await session.exec(
+            update(Budget)
+            .where(col(Budget.account_id) == alice.id)
+            .values(spent_nano_usd=3 * CENT, earlier_nano_usd=2 * CENT)
+        )
+
+    usage = (await opened(alice)).of(UsageState)
+
+    assert (usage.spent, usage.total) == ("$0.03", "$0.01")
+    assert usage.earlier_words.startswith("$0.02 of this was spent by an earlier account of yours")
 
 
 async def test_bob_sees_nothing_of_alices(ctx: AppContext, alice: Person, bob: Person):
@@ -286,10 +305,10 @@ async def test_the_summary_counts_messages_calls_and_tokens(ctx: AppContext, ali
 
     usage = (await opened(alice)).of(UsageState)
 
-    assert usage.summary == "1 message · 2 model calls · 200 tokens read · 40 tokens written"
+    assert usage.summary == "1 message · 2 model calls · 200 input tokens · 40 output tokens"
 
 
 def _file_of(download: EventSpec) -> str:
-    """Return the text of a file that an event gives to the browser."""
+    """Return the text of a file that an event sends to the browser."""
     (url,) = [str(value) for name, value in download.args if str(name) == "url"]
     return b64decode(url.strip('"').partition("base64,")[2]).decode()

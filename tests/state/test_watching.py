@@ -1,11 +1,11 @@
-"""A tab waits for news of its account as long as it says that it is there."""
+"""A tab waits for news of its account as long as it reports that it is open."""
 
 import asyncio
 
 from chat_platform.context import AppContext
-from chat_platform.ids import AccountId
-from chat_platform.state.watching import Tab, news_of, renew
-from chat_platform.turns import turns
+from chat_platform.state.watching import Tab, _leased_until, news_of, renew
+from chat_platform.turns import control
+from chat_platform.values.ids import AccountId
 from tests.people import Person
 
 
@@ -16,7 +16,7 @@ async def test_a_turn_that_begins_wakes_the_accounts_tabs_at_once(ctx: AppContex
     waiting = asyncio.ensure_future(anext(news))
     await asyncio.sleep(0)
 
-    await turns.start_turn(ctx, alice.account, text="Hello")
+    await control.start_turn(ctx, alice.account, text="Hello")
 
     async with asyncio.timeout(1):
         await waiting
@@ -32,7 +32,7 @@ async def test_other_accounts_turns_wake_nobody(ctx: AppContext, alice: Person, 
 
     counting = asyncio.create_task(count())
     await asyncio.sleep(0)
-    await turns.start_turn(ctx, bob.account, text="Hello")
+    await control.start_turn(ctx, bob.account, text="Hello")
 
     assert await counting == 0
 
@@ -52,3 +52,12 @@ async def test_a_tab_that_is_waited_for_needs_no_second_wait():
 
     assert renew(tab)
     assert not renew(tab)
+
+
+async def test_a_tab_that_goes_before_its_wait_begins_is_forgotten():
+    gone: Tab = ("a tab that was closed", AccountId("nobody"))
+    renew(gone, 0.0)
+
+    renew(("the next tab", AccountId("nobody")))
+
+    assert gone not in _leased_until

@@ -1,4 +1,4 @@
-"""The agent is told in its next turn what it did not keep: once, in order, in short."""
+"""In its next turn the agent is told what it did not keep: once, in order, shortened."""
 
 from chat_platform.context import AppContext
 from chat_platform.errors import UpstreamFailed

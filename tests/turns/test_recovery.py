@@ -1,4 +1,4 @@
-"""Turns survive their process: leases tell the dead from the living, and a drain is orderly."""
+"""Turns survive their process: leases show which processes live, and a drain is orderly."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,20 +9,19 @@ from pydantic import SecretStr
 from sqlalchemy import update
 from sqlmodel import col
 
-from chat_platform import agents
+from chat_platform.agents import agents
 from chat_platform.billing.reconciliation import reconcile
-from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
 from chat_platform.errors import Conflict
-from chat_platform.ids import AgentId, TurnId
 from chat_platform.models import Turn
 from chat_platform.ports import RunEvent, SpendRecord, StepChanged, TextPiece
-from chat_platform.running_turns import RunningTurns
-from chat_platform.turn_events import TurnEvent, text_of
-from chat_platform.turn_feed import TurnFeed
-from chat_platform.turns import log as turn_log
-from chat_platform.turns import turns
+from chat_platform.turns import control, event_log
+from chat_platform.turns.events import TurnEvent, text_of
+from chat_platform.turns.feed import TurnFeed
 from chat_platform.turns.recovery import drain, kept_turns, recover_turns, renew_leases
+from chat_platform.turns.running import RunningTurns
+from chat_platform.values.clock import now_ms
+from chat_platform.values.ids import AgentId, TurnId
 from tests.fakes import FakeGateway, FakeRuntime
 from tests.ledger_entries import Payer, call_row, intent, opened
 from tests.people import Person
@@ -46,11 +45,11 @@ def other_process(ctx: AppContext) -> AppContext:
 
 
 async def orphan(ctx: AppContext, person: Person, **fields: object) -> TurnId:
-    """Store a turn whose process died after it had said Hello."""
+    """Store a turn whose process died after the text Hello."""
     fields = {"lease_until_ms": now_ms() - 1} | fields
     turn = await add_turn(ctx, person.id, owner="dead-process", **fields)
-    turn_id = TurnId(turn.id)
-    await ctx.writer.write(lambda c: turn_log.insert_events(c, turn_id, LOGGED))
+    turn_id = turn.id
+    await ctx.writer.write(lambda c: event_log.insert_events(c, turn_id, LOGGED))
     return turn_id
 
 
@@ -63,7 +62,7 @@ async def test_a_dead_processs_turn_ends_interrupted_with_its_text(ctx: AppConte
     assert text_of(events) == "Hello"
     assert events[-1].type == "turn.failed"
     assert events[-1].data["code"] == "interrupted"
-    (reply,) = (await turns.turn_view(ctx, alice.id, turn_id)).messages
+    (reply,) = (await control.turn_view(ctx, alice.id, turn_id)).messages
     assert (reply.content, reply.status) == ("Hello", "partial")
 
 
@@ -106,7 +105,7 @@ async def test_the_receipt_of_a_dead_processs_turn_is_the_same_for_every_reader(
     await reconcile(ctx)
 
     replayed = (await events_of(ctx, alice, turn_id))[-1].data["usage"]
-    shown = turns.usage_data((await turns.turn_view(ctx, alice.id, turn_id)).usage)
+    shown = control.usage_data((await control.turn_view(ctx, alice.id, turn_id)).receipt.usage)
     assert (at_the_end["cost_usd"], at_the_end["pending_calls"]) == ("0.000000000", 1)
     assert (replayed["cost_usd"], replayed["pending_calls"]) == ("0.000054800", 0)
     assert replayed == shown
@@ -140,7 +139,7 @@ async def test_two_processes_that_find_a_dead_turn_end_it_once(ctx: AppContext, 
     await asyncio.gather(recover_turns(ctx), recover_turns(other))
     await asyncio.gather(ctx.running_turns.wait(5), other.running_turns.wait(5))
 
-    events = await turn_log.read(ctx, turn_id)
+    events = await event_log.read(ctx, turn_id)
     assert sum(event.is_end for event in events) == 1
 
 
@@ -157,7 +156,7 @@ async def test_a_process_that_was_too_slow_writes_nothing_more(
 ):
     runtime.gate = asyncio.Event()
     runtime.script.append([TextPiece("early "), TextPiece("late")])
-    turn_id = await turns.start_turn(ctx, alice.account, text="Hi")
+    turn_id = await control.start_turn(ctx, alice.account, text="Hi")
     await until(ctx, alice, turn_id, "message.delta")
     await _let_expire(ctx, turn_id)
     other = other_process(ctx)
@@ -167,7 +166,7 @@ async def test_a_process_that_was_too_slow_writes_nothing_more(
     runtime.gate.set()
     await ctx.running_turns.wait(5)
 
-    events = await turn_log.read(ctx, turn_id)
+    events = await event_log.read(ctx, turn_id)
     assert text_of(events) == "early "
     assert [event.type for event in events if event.is_end] == ["turn.failed"]
 
@@ -176,12 +175,27 @@ async def test_renewing_keeps_a_running_turn_alive(
     ctx: AppContext, alice: Person, runtime: FakeRuntime
 ):
     runtime.gate = asyncio.Event()
-    turn_id = await turns.start_turn(ctx, alice.account, text="Hi")
+    turn_id = await control.start_turn(ctx, alice.account, text="Hi")
     await _let_expire(ctx, turn_id)
 
     await renew_leases(ctx)
 
     assert (await turn_row(ctx, alice, turn_id)).lease_until_ms > now_ms()
+
+
+async def test_renewing_sees_a_stop_of_which_no_news_came(
+    ctx: AppContext, alice: Person, runtime: FakeRuntime
+):
+    runtime.gate = asyncio.Event()
+    runtime.script = [[TextPiece("early "), TextPiece("late")]]
+    turn_id = await control.start_turn(ctx, alice.account, text="Hi")
+    await until(ctx, alice, turn_id, "message.delta")
+    await control.cancel_turn(other_process(ctx), alice.id, turn_id)
+
+    await renew_leases(ctx)
+    await ctx.running_turns.wait(5)
+
+    assert (await turn_row(ctx, alice, turn_id)).status == "cancelled"
 
 
 async def test_the_upkeep_of_a_serving_process_recovers_by_itself(ctx: AppContext, alice: Person):
@@ -197,9 +211,9 @@ async def test_a_drain_lets_running_turns_finish(
     ctx: AppContext, alice: Person, runtime: FakeRuntime
 ):
     runtime.gate = asyncio.Event()
-    turn_id = await turns.start_turn(ctx, alice.account, text="Hi")
+    turn_id = await control.start_turn(ctx, alice.account, text="Hi")
     draining = asyncio.create_task(drain(ctx, grace_seconds=5))
-    await asyncio.sleep(0.02)
+    await ctx.running_turns.draining.wait()
 
     runtime.gate.set()
     await draining
@@ -212,7 +226,7 @@ async def test_a_drain_that_takes_too_long_keeps_what_was_said(
 ):
     runtime.gate = asyncio.Event()
     runtime.script.append([TextPiece("half a "), TextPiece("sentence")])
-    turn_id = await turns.start_turn(ctx, alice.account, text="Hi")
+    turn_id = await control.start_turn(ctx, alice.account, text="Hi")
     await until(ctx, alice, turn_id, "message.delta")
 
     await drain(ctx, grace_seconds=0)
@@ -224,7 +238,7 @@ async def test_a_drain_that_takes_too_long_keeps_what_was_said(
 
 @dataclass
 class ResumingRuntime(FakeRuntime):
-    """A runtime that keeps runs: another process may read one from its beginning."""
+    """A runtime that keeps runs: another process can read one from its beginning."""
 
     async def resume(self, agent_id: AgentId, run_id: str) -> AsyncGenerator[RunEvent, None]:
         yield TextPiece("Hello")
@@ -268,7 +282,7 @@ async def test_a_drain_hands_a_run_over_that_another_process_can_resume(
     assert isinstance(runtime, ResumingRuntime)
     runtime.gate = asyncio.Event()
     runtime.script.append([TextPiece("Hello"), TextPiece("never")])
-    turn_id = await turns.start_turn(ctx_with_redis, alice.account, text="Hi")
+    turn_id = await control.start_turn(ctx_with_redis, alice.account, text="Hi")
     await until(ctx_with_redis, alice, turn_id, "message.delta")
 
     await drain(ctx_with_redis, grace_seconds=0)

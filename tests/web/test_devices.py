@@ -1,4 +1,4 @@
-"""Sign-ins are named as people name their devices."""
+"""Sign-ins are named the way people name their devices."""
 
 import pytest
 

@@ -66,6 +66,40 @@ async def test_each_path_has_its_door(visitor: httpx.AsyncClient, path: str, doo
     assert answer.text == door_name
 
 
+@pytest.mark.parametrize("path", ["/metrics/", "/api/", "/api/v1/health/live/"])
+async def test_a_slash_at_the_end_leads_to_the_same_door(visitor: httpx.AsyncClient, path: str):
+    assert (await visitor.get(path)).text == "api"
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/chat", "/page.js", "/nothing-here"])
+async def test_pages_and_files_tell_their_methods(visitor: httpx.AsyncClient, path: str):
+    asked = await visitor.options(path)
+    wrong = await visitor.post(path)
+    head, get = await visitor.head(path), await visitor.get(path)
+
+    assert (asked.status_code, asked.headers["allow"]) == (204, "GET, HEAD")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
+    assert (head.status_code, head.headers, head.content) == (get.status_code, get.headers, b"")
+
+
+async def test_the_sockets_path_tells_its_methods(visitor: httpx.AsyncClient):
+    asked, wrong = await visitor.options("/_event/"), await visitor.put("/_event/")
+
+    assert (asked.status_code, asked.headers["allow"]) == (204, "GET, POST")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, POST")
+
+
+@pytest.mark.parametrize("path", ["/login", "/chat", "/usage", "/nothing-here"])
+async def test_pages_answer_with_a_slash_at_the_end_as_without(
+    visitor: httpx.AsyncClient, path: str
+):
+    without, with_slash = await visitor.get(path), await visitor.get(f"{path}/")
+
+    assert with_slash.status_code == without.status_code
+    assert with_slash.headers.get("location") == without.headers.get("location")
+    assert with_slash.text == without.text
+
+
 async def test_a_stranger_is_sent_to_sign_in_and_back_to_where_they_wanted(
     visitor: httpx.AsyncClient,
 ):
@@ -91,6 +125,7 @@ async def test_alice_sees_the_chat_and_no_sign_in_page(visitor: httpx.AsyncClien
         ({"Accept-Language": "fr, en;q=0.5"}, "Sign in"),
         ({"Accept-Language": "en", "Cookie": "language=ru"}, "Войти"),
         ({"Accept-Language": ";;;,"}, "Sign in"),
+        ({"Accept-Language": "en;q=0.3, ru-RU;q=0.9"}, "Войти"),
     ],
 )
 async def test_a_stranger_reads_their_browsers_language(
@@ -136,6 +171,42 @@ async def test_hashed_files_are_kept_for_ever_and_others_asked_for_again(
     assert hashed.headers["content-encoding"] == "br"
     assert plain.headers["cache-control"] == "no-cache"
     assert again.status_code == 304
+
+
+@pytest.mark.parametrize("path", ["/page.js", "/login", "/assets/only-en-1a2b.js"])
+@pytest.mark.parametrize("held", ["{etag}", '"x", {etag}', 'W/"y",{etag} , "z"', "*"])
+async def test_what_a_browser_holds_is_not_sent_again(
+    visitor: httpx.AsyncClient, path: str, held: str
+):
+    etag = (await visitor.get(path)).headers["etag"]
+
+    again = await visitor.get(path, headers={"If-None-Match": held.format(etag=etag)})
+
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == etag
+
+
+async def test_a_missing_page_is_missing_whatever_a_browser_holds(visitor: httpx.AsyncClient):
+    etag = (await visitor.get("/nothing-here")).headers["etag"]
+
+    again = await visitor.get("/nothing-here", headers={"If-None-Match": etag})
+
+    assert again.status_code == 404
+    assert again.content
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [("br;q=0", None), ("BR", "br"), ("gzip, br;q=0.1", "br"), ("identity, br;q=0.5", None)],
+)
+async def test_files_are_packed_only_as_a_browser_can_unpack_them(
+    visitor: httpx.AsyncClient, accepted: str, coding: str | None
+):
+    headers = {"Accept-Encoding": accepted}
+
+    answer = await visitor.get("/assets/only-ru-1a2b.js", headers=headers)
+
+    assert answer.headers.get("content-encoding") == coding
 
 
 async def test_only_a_demo_is_marked_as_one(visitor: httpx.AsyncClient):
@@ -198,3 +269,23 @@ async def test_a_failure_of_our_own_is_told_in_the_pages_dress(
     assert (answer.status_code, answer.text) == (500, "<p>Что-то не так</p>")
     assert answer.headers["X-Request-Id"]
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_a_sign_in_from_before_gets_the_hosts_own_cookie_under_https(
+    visitor: httpx.AsyncClient, alice: Person
+):
+    secret = alice.cookie.partition("=")[2]
+
+    first = await visitor.get("/chat", headers={"Cookie": alice.cookie})
+    later = await visitor.get("/chat", headers={"Cookie": f"__Host-chat_sign_in={secret}"})
+
+    new, old = first.headers.get_list("set-cookie")
+    assert new.startswith(f"__Host-chat_sign_in={secret};")
+    assert old.startswith('chat_sign_in=""')
+    assert (later.status_code, later.headers.get_list("set-cookie")) == (200, [])
+
+
+async def test_a_strangers_cookie_gets_no_new_name(visitor: httpx.AsyncClient):
+    answer = await visitor.get("/login", headers={"Cookie": "chat_sign_in=planted"})
+
+    assert "set-cookie" not in answer.headers

@@ -1,9 +1,6 @@
-"""The doors of a running server, with all that Reflex and the web server put before ours."""
+"""The doors of a running server, including what Reflex and the web server put before them."""
 
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,56 +8,26 @@ from pathlib import Path
 import httpx
 import pytest
 
-from chat_platform.launcher.ports import free_port
-from tests.environment import clean_environment
+from chat_platform.launcher.free_ports import free_port
+from tests.web.own_server import SERVERS, own_server
 
 pytestmark = pytest.mark.programs
 
-ROOT = Path(__file__).resolve().parents[2]
 FRIEND = "https://app.example.com"
 STRANGER = "https://evil.example"
 NEW = {"email": "door@example.com", "password": "correct horse battery"}
 
 
-@pytest.fixture(scope="module")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server without any peer, behind a proxy on this machine, with one friendly origin."""
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--ws"]
-    with (folder / "log").open("w") as log:
-        running = subprocess.Popen(
-            [*command, "--port", str(port), "chat_platform.app:app"],
-            cwd=ROOT,
-            env=clean_environment(
-                ENVIRONMENT="test",
-                DATA_DIR=str(folder),
-                ALLOWED_ORIGINS=FRIEND,
-                TRUSTED_PROXIES="127.0.0.1",
-                REFLEX_ENV_MODE="prod",
-                __REFLEX_SKIP_COMPILE="true",
-            ),
-            stdout=log,
-            stderr=log,
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(f"{url}/api/v1/health/live", running, folder / "log")
+@pytest.fixture(scope="module", params=SERVERS)
+def server_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A server without any peer, behind a proxy on this machine, with one allowed origin."""
+    folder = tmp_path_factory.mktemp("server")
+    with own_server(
+        folder, request.param, ALLOWED_ORIGINS=FRIEND, TRUSTED_PROXIES="127.0.0.1"
+    ) as url:
         yield url
-    finally:
-        running.terminate()
-        running.wait(60)
-
-
-def _wait_for(url: str, running: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and running.poll() is None:
-        try:
-            httpx.get(url, trust_env=False)
-        except httpx.HTTPError:
-            time.sleep(0.2)
-        else:
-            return
-    pytest.fail(f"the server did not start:\n{log.read_text()[-2000:]}")
 
 
 @pytest.fixture
@@ -103,7 +70,7 @@ def test_the_socket_opens_for_our_pages_and_allowed_origins(
 
 
 def handshake(url: str, origin: str) -> int:
-    """Ask to open the pages' socket; return the status of the answer."""
+    """Try to open the pages' socket; return the status of the answer."""
     host = url.removeprefix("http://")
     name, _, port = host.partition(":")
     request = (
@@ -117,9 +84,36 @@ def handshake(url: str, origin: str) -> int:
 
 
 def test_other_hosts_are_not_answered(client: httpx.Client):
-    answer = client.get("/api/v1/health/live", headers={"Host": "evil.example"})
+    answer = client.get("/api/v1/openapi.json", headers={"Host": "evil.example"})
 
-    assert (answer.status_code, answer.json()["title"]) == (421, "Not our host")
+    assert (answer.status_code, answer.json()["title"]) == (421, "Unknown host")
+
+
+def test_health_is_told_under_any_host(client: httpx.Client):
+    answer = client.get("/api/v1/health/live", headers={"Host": "healthcheck.railway.app"})
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/health/live", "/api/v1/docs", "/api/v1/openapi.json", "/nothing-here"]
+)
+def test_head_and_options_are_answered_at_every_door(client: httpx.Client, path: str):
+    get, head, asked = client.get(path), client.head(path), client.options(path)
+
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert (asked.status_code, asked.headers["allow"]) == (204, "GET, HEAD")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/health/live", "/api/v1/docs", "/metrics", "/chat"])
+def test_a_slash_at_the_end_is_no_way_to_http(client: httpx.Client, path: str):
+    headers = {"X-Forwarded-Proto": "https"}
+
+    without, with_slash = (client.get(p, headers=headers) for p in (path, f"{path}/"))
+
+    assert with_slash.status_code == without.status_code
+    assert with_slash.headers.get("location") == without.headers.get("location")
 
 
 def test_behind_a_trusted_https_proxy_cookies_are_secure(client: httpx.Client):
@@ -128,7 +122,9 @@ def test_behind_a_trusted_https_proxy_cookies_are_secure(client: httpx.Client):
     answer = client.post("/api/v1/session/register", data=NEW, headers=by_https)
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/chat")
-    flags = {part.strip().lower() for part in answer.headers["set-cookie"].split(";")[1:]}
+    sign_in = answer.headers.get_list("set-cookie")[0]
+    flags = {part.strip().lower() for part in sign_in.split(";")[1:]}
+    assert sign_in.startswith("__Host-chat_sign_in=")
     assert {"httponly", "samesite=lax", "secure", "path=/"} <= flags
     assert "strict-transport-security" in answer.headers
 
@@ -149,3 +145,51 @@ def test_large_bodies_are_refused(client: httpx.Client, is_announced: bool):
     )
 
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("allowed", ["", "*"], ids=["by itself", "told to believe everyone"])
+def test_nobody_passes_the_login_limit_by_claiming_other_addresses(
+    tmp_path: Path, server: str, allowed: str
+):
+    server_believes = {"FORWARDED_ALLOW_IPS": allowed} if allowed else {}
+    wrong = {"email": "door@example.com", "password": "a wrong guess"}
+
+    with (
+        own_server(tmp_path, server, **server_believes) as url,
+        httpx.Client(base_url=url, trust_env=False) as client,
+    ):
+        told = [
+            client.post(
+                "/api/v1/auth/login",
+                json=wrong,
+                headers={"X-Forwarded-For": f"203.0.113.{n}", "X-Forwarded-Proto": "https"},
+            )
+            for n in range(30)
+        ]
+
+    assert [answer.status_code for answer in told] == [401] * 10 + [429] * 20
+    assert not any("strict-transport-security" in answer.headers for answer in told)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_agent_servers_own_port_leads_to_the_same_proxy_and_nothing_else(
+    tmp_path: Path, server: str
+):
+    port, key = free_port(), "sk-key-of-the-agent-server"
+    path = "/api/v1/llm-proxy/agent-nobody/test"
+    with (
+        own_server(tmp_path, server, PROXY_PORT=str(port), LETTA_GLOBAL_API_KEY=key) as url,
+        httpx.Client(headers={"Authorization": f"Bearer {key}"}, trust_env=False) as client,
+    ):
+        own = f"http://127.0.0.1:{port}"
+        answers = [client.get(f"{base}{path}") for base in (url, own)]
+        stranger = client.get(f"{own}{path}", headers={"Authorization": ""})
+        elsewhere = client.get(f"{own}/api/v1/health/live")
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert {answer.json()["error"]["code"] for answer in answers} == {"agent_not_found"}
+    assert (stranger.status_code, elsewhere.status_code) == (401, 404)
+    assert elsewhere.json()["error"]["code"] == "not_found"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(own, trust_env=False)

@@ -5,15 +5,18 @@ Environment: LETTA_HOST, LETTA_PORT, and Letta's own variables.
 
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 # ruff: noqa: PLC0415
+import ctypes
 import logging
 import os
 import sys
 from typing import TextIO
 from urllib.parse import urlsplit
 
+_PR_SET_DUMPABLE = 4
+
 
 class _WithoutSecrets:
-    """A stream that writes stars for secrets: Letta prints its password and its database's."""
+    """A stream that masks secrets: Letta prints its password and its database's."""
 
     def __init__(self, stream: TextIO, secrets: list[str]) -> None:
         self._stream = stream
@@ -28,21 +31,39 @@ class _WithoutSecrets:
         return getattr(self._stream, name)
 
 
+def hide_environment() -> None:
+    """Keep other programs of this user from reading our secrets in /proc, and core dumps from them.
+
+    LiteLLM and anything else running as `nobody` is such a program. Does nothing except on Linux.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def serve() -> None:
-    # Letta's app reads the command line: this one keeps it from writing a large file where it is.
+    # Letta's app reads the command line: this one keeps it from writing a large file to its folder.
     sys.argv = ["letta", "server", "--no-generation"]
-    # It logs at INFO whatever is set.
+    # It always logs at INFO.
     logging.disable(logging.INFO)
     import nltk
 
-    # Its start would fetch tokenizer data from the network; nothing that we use needs it.
+    # Its start would fetch tokenizer data from the network; nothing we use needs it.
     nltk.download = lambda *_args, **_kwargs: True
     import uvicorn
+    from door import Door
+    from letta.server.rest_api.app import app
 
+    host, port = os.environ["LETTA_HOST"], int(os.environ["LETTA_PORT"])
     uvicorn.run(
-        "letta.server.rest_api.app:app",
-        host=os.environ["LETTA_HOST"],
-        port=int(os.environ["LETTA_PORT"]),
+        Door(
+            app,
+            password=os.environ["LETTA_SERVER_PASSWORD"],
+            hosts=[f"{host}:{port}", f"localhost:{port}"],
+        ),
+        host=host,
+        port=port,
+        # There is no proxy in between: clients must not say where they come from.
+        proxy_headers=False,
         # On plain asyncio about a quarter of the messages hang for a minute.
         loop="uvloop",
         access_log=False,
@@ -59,6 +80,7 @@ def migrate() -> None:
 
 
 if __name__ == "__main__":
+    hide_environment()
     known = [
         os.environ["LETTA_SERVER_PASSWORD"],
         urlsplit(os.environ["LETTA_PG_URI"]).password or "",

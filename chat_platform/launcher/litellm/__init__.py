@@ -1,1 +1,1 @@
-"""The embedded LiteLLM proxy: its pinned environment, its configuration, its check of keys."""
+"""The embedded LiteLLM proxy: its pinned environment, its configuration, its key check."""

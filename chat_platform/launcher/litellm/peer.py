@@ -1,14 +1,14 @@
-"""Says how to start LiteLLM without a database: models, prices, and the check of keys."""
+"""Defines how to start LiteLLM without a database: models, prices, and the key check."""
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
-from chat_platform.billing_keys import derive_subkey
+from chat_platform.billing.keys import derive_subkey
 from chat_platform.launcher.environments import Environment, make_environment
 from chat_platform.launcher.failures import LaunchFailed
+from chat_platform.launcher.ground import home_of, programs_folder, put
 from chat_platform.launcher.peers import Peer, answers, bare_environment
 from chat_platform.launcher.places import Places
 from chat_platform.launcher.processes import Program
@@ -18,7 +18,7 @@ _HERE = Path(__file__).parent
 ENVIRONMENT = Environment("litellm", _HERE / "requirements.txt")
 
 DEMO_MODELS = (DEMO_CHAT_MODEL, DEMO_EMBEDDING_MODEL)
-# Dollars a token: those of a small model of today, so that the demo's bills look real.
+# Dollars per token, those of a small current model, so that the demo's costs look real.
 _DEMO_PRICES = {
     DEMO_CHAT_MODEL: {"input_cost_per_token": 3e-07, "output_cost_per_token": 2.5e-06},
     DEMO_EMBEDDING_MODEL: {"input_cost_per_token": 2e-08, "output_cost_per_token": 0.0},
@@ -27,7 +27,7 @@ _DEMO_INFO = {
     DEMO_CHAT_MODEL: {"mode": "chat", "max_output_tokens": 32_768, "max_input_tokens": 128_000},
     DEMO_EMBEDDING_MODEL: {"mode": "embedding", "output_vector_size": 1536},
 }
-# The provider is out there: how to get there is the operator's business.
+# The provider is on the internet: proxies to it are the operator's business.
 _NETWORK = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 
@@ -41,14 +41,11 @@ def needs_demo_model(settings: Settings) -> bool:
 
 def peer(settings: Settings, places: Places, port: int, demo_url: str) -> Peer:
     """Write the configuration and return the peer. Raises LaunchFailed."""
-    folder = places.data_dir / "litellm"
-    folder.mkdir(parents=True, exist_ok=True)
+    # LiteLLM imports the check from the folder of its configuration.
+    folder = programs_folder(places, "litellm", _HERE / "run.py", _HERE / "key_check.py")
     config = folder / "config.yaml"
-    config.write_text(json.dumps(configuration(settings, demo_url), indent=2))
-    # LiteLLM imports the check from beside its configuration.
-    shutil.copy(_HERE / "key_check.py", folder / "key_check.py")
+    put(config, json.dumps(configuration(settings, demo_url), indent=2))
     url = f"http://127.0.0.1:{port}"
-    python = ENVIRONMENT.python(places)
     return Peer(
         title="LiteLLM",
         url=url,
@@ -56,12 +53,14 @@ def peer(settings: Settings, places: Places, port: int, demo_url: str) -> Peer:
         program=Program(
             name="litellm",
             argv=(
-                *(str(python), str(python.parent / "litellm"), "--config", str(config)),
-                *("--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"),
+                *(str(ENVIRONMENT.python(places)), str(folder / "run.py")),
+                *("--config", str(config), "--num_workers", "1"),
+                *("--host", "127.0.0.1", "--port", str(port)),
             ),
-            cwd=folder,
+            cwd=home_of(folder),
             log=places.logs / "litellm.log",
-            environment=_environment(settings, folder),
+            environment=_environment(settings, home_of(folder)),
+            user=places.peer_user,
         ),
     )
 
@@ -70,8 +69,8 @@ def configuration(settings: Settings, demo_url: str) -> dict[str, Any]:
     """Return LiteLLM's configuration; JSON is YAML too."""
     return {
         "model_list": [_model(settings, name, demo_url) for name in _models(settings)],
-        # A retry of the gateway's own would be a call that nobody recorded; one deployment a
-        # model leaves nothing to fall back to while it cools down.
+        # A retry by the gateway itself would be an unrecorded call; one deployment per model
+        # leaves nothing to fall back to while it cools down.
         "router_settings": {"num_retries": 0, "disable_cooldowns": True},
         "litellm_settings": {
             "include_cost_in_streaming_usage": True,
@@ -114,12 +113,11 @@ def _model(settings: Settings, name: str, demo_url: str) -> dict[str, Any]:
     return {"model_name": name, "litellm_params": params}
 
 
-def _environment(settings: Settings, folder: Path) -> dict[str, str]:
+def _environment(settings: Settings, home: Path) -> dict[str, str]:
     secret_key = settings.secret_key.get_secret_value()
     return {
-        **bare_environment(),
+        **bare_environment(home=home),
         **{name: os.environ[name] for name in _NETWORK if name in os.environ},
-        "HOME": str(folder),
         "TZ": "UTC",
         "LITELLM_MASTER_KEY": settings.litellm_master_key.get_secret_value(),
         "BILLING_SUBKEY": derive_subkey(secret_key).hex(),

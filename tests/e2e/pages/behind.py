@@ -1,4 +1,4 @@
-"""What stands behind the pages: one person's rows in the platform's database, and Letta's own."""
+"""The data behind the pages: one person's rows in the platform's database, and in Letta's."""
 
 from decimal import Decimal
 from typing import Any
@@ -11,7 +11,7 @@ from tests.e2e.platform import Platform
 
 
 class Behind:
-    """Reads what is kept of one person, past every page and every route of ours."""
+    """Reads what is stored about one person, bypassing our pages and routes."""
 
     def __init__(self, platform: Platform, email: str) -> None:
         self.platform = platform
@@ -26,7 +26,7 @@ class Behind:
 
     @property
     def calls(self) -> list[dict[str, Any]]:
-        """Every row of the ledger, in the order of their beginning."""
+        """Every row of the ledger, oldest first."""
         query = "select * from model_calls where account_id = ? order by started_at_ms, id"
         return self.platform.rows(query, self.account_id)
 
@@ -41,7 +41,7 @@ class Behind:
 
     @property
     def blocks(self) -> dict[str, str]:
-        """What Letta's memory blocks say, by label."""
+        """The texts of Letta's memory blocks, by label."""
         found = self.letta("GET", f"/v1/agents/{self.agent_id}/core-memory/blocks").json()
         return {block["label"]: block["value"] for block in found}
 

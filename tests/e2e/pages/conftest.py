@@ -33,5 +33,5 @@ def ada(stranger: Visitor) -> Visitor:
 
 @pytest.fixture
 def behind(platform: Platform, ada: Visitor) -> Behind:
-    """What the platform keeps of Ada, where pages cannot embellish it."""
+    """What the platform stores about Ada, independent of the pages."""
     return Behind(platform, ada.email)

@@ -38,6 +38,7 @@ def copied(page: Page, button: Locator) -> str:
     return page.evaluate(CLIPBOARD)
 
 
+@pytest.mark.slow
 def test_a_table_a_list_and_coloured_code_are_there_while_the_answer_arrives(ada: Visitor):
     ada.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     ada.send("Write a long story of 400 words. [[pace 20]]")
@@ -76,6 +77,7 @@ def test_the_line_tells_what_the_agent_does_and_opens_to_its_steps(ada: Visitor)
     ]
 
 
+@pytest.mark.slow
 def test_an_answer_is_the_same_in_each_tab_and_after_a_reload_in_its_middle(
     ada: Visitor, behind: Behind
 ):
@@ -96,6 +98,7 @@ def test_an_answer_is_the_same_in_each_tab_and_after_a_reload_in_its_middle(
     assert len(behind.calls) == 1
 
 
+@pytest.mark.slow
 def test_a_stopped_answer_keeps_what_arrived_and_its_receipt_adds_up(ada: Visitor, behind: Behind):
     ada.ask("Hello!")
     ada.send("[[words 600]] [[pace 20]]")
@@ -104,7 +107,7 @@ def test_a_stopped_answer_keeps_what_arrived_and_its_receipt_adds_up(ada: Visito
     ada.page.get_by_role("button", name="Stop").click()
 
     answer = ada.answers.nth(1)
-    expect(answer).to_contain_text("Stopped. What had arrived is kept.")
+    expect(answer).to_contain_text("Stopped. The part that arrived has been kept.")
     arrived = text_of(answer).split()
     assert arrived == [f"word{number}" for number in range(1, len(arrived) + 1)]
     assert 9 <= len(arrived) < 600
@@ -117,12 +120,13 @@ def test_a_stopped_answer_keeps_what_arrived_and_its_receipt_adds_up(ada: Visito
     assert nano_usd(answer.get_by_test_id("receipt").inner_text().split(" · ")[0]) > 0
 
 
+@pytest.mark.slow
 def test_the_last_message_is_edited_and_sent_again_as_it_is_now(ada: Visitor):
     ada.ask("My name is Ada Lovelace.")
     ada.ask("What is the name of my cat?")
 
     expect(ada.questions.first.locator(".edit")).to_be_hidden()
-    ada.questions.last.get_by_role("button", name="Edit and send again").click()
+    ada.questions.last.get_by_role("button", name="Edit and resend").click()
     expect(ada.prompt).to_have_value("What is the name of my cat?")
     answer = ada.ask("What is my name?")
 
@@ -130,10 +134,11 @@ def test_the_last_message_is_edited_and_sent_again_as_it_is_now(ada: Visitor):
     expect(ada.questions.last).to_contain_text("What is my name?")
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_is_told_and_can_be_asked_again(ada: Visitor):
-    ada.send("[[fail 500 3]] Hello!")
+    ada.send("[[fail 500 1]] Hello!")
     problem = ada.page.locator(".with-way-out")
-    expect(problem).to_contain_text("The model failed to answer")
+    expect(problem).to_contain_text("The model gave no answer")
 
     problem.get_by_role("button", name="Try again").click()
 
@@ -141,6 +146,7 @@ def test_a_model_that_fails_is_told_and_can_be_asked_again(ada: Visitor):
     expect(ada.answers.first).to_contain_text("You wrote")
 
 
+@pytest.mark.slow
 def test_a_draft_survives_a_reload_and_too_long_a_text_is_told_before_it_is_sent(
     ada: Visitor, behind: Behind
 ):
@@ -151,14 +157,13 @@ def test_a_draft_survives_a_reload_and_too_long_a_text_is_told_before_it_is_sent
 
     ada.send("x" * 20_003)
 
-    expect(ada.page.locator("#prompt-limit")).to_have_text(
-        "3 characters too many: 20,000 is the most."
-    )
+    expect(ada.page.locator("#prompt-limit")).to_have_text("3 characters over the limit of 20,000.")
     expect(ada.prompt).to_have_value("x" * 20_003)
     expect(ada.questions).to_have_count(0)
     assert behind.calls == []
 
 
+@pytest.mark.slow
 def test_what_was_said_is_dated_found_and_taken_away(ada: Visitor, tmp_path: Path):
     ada.ask("I put the tickets to Zanzibar into the blue book.")
     ada.ask("Hello!")
@@ -179,6 +184,7 @@ def test_what_was_said_is_dated_found_and_taken_away(ada: Visitor, tmp_path: Pat
         assert said in file.read_text()
 
 
+@pytest.mark.slow
 def test_model_output_cannot_run_load_or_link_to_anything_bad(ada: Visitor):
     asked: list[str] = []
     ada.page.context.on("request", lambda request: asked.append(request.url))

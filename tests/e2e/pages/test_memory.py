@@ -1,4 +1,4 @@
-"""The memory page on the whole platform: what it shows and changes is what Letta holds."""
+"""The memory page on the whole platform: what it shows and changes is what Letta stores."""
 
 import re
 
@@ -9,7 +9,7 @@ from tests.e2e.pages.behind import Behind
 from tests.e2e.platform import PASSWORD, Person
 from tests.pages.visitor import Visitor
 
-pytestmark = [pytest.mark.chain, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(300)]
 
 STEP = "select step from block_revisions where account_id = ? and turn_id is not null"
 SLOWLY = "[[words 150]] [[pace 20]]"
@@ -52,7 +52,7 @@ def passages(visitor: Visitor) -> Locator:
 def forget(visitor: Visitor, what: str, *, word: str = "reset") -> None:
     visitor.page.get_by_label(what).check()
     visitor.page.locator("#reset-confirm").fill(word)
-    visitor.page.get_by_role("button", name="Forget").click()
+    visitor.page.get_by_role("button", name="Reset").click()
 
 
 def test_what_the_agent_noted_leads_to_its_message_and_can_be_taken_back(
@@ -77,13 +77,13 @@ def test_what_the_agent_noted_leads_to_its_message_and_can_be_taken_back(
     [step] = behind.platform.rows(STEP, behind.account_id)
     expect(newest).to_contain_text(f"Your agent, in step {step['step']} of an answer")
     expect(newest.locator("ins").first).to_contain_text("Lovelace")
-    expect(oldest).to_contain_text("How it began")
+    expect(oldest).to_contain_text("Original text")
     newest.get_by_role("link", name="the message").click()
     expect(ada.page.locator(".row.is-marked")).to_contain_text("My name is Ada Lovelace.")
 
     ada.open("/memory")
-    block.get_by_role("button", name="Bring this text back").last.click()
-    expect(revisions.first).to_contain_text("You took a change back")
+    block.get_by_role("button", name="Restore this version").last.click()
+    expect(revisions.first).to_contain_text("You undid a change")
     expect(text_shown(ada)).not_to_contain_text("Lovelace")
     assert text_shown(ada).inner_text() == behind.blocks["human"] == before
 
@@ -111,7 +111,7 @@ def test_an_edit_shows_what_the_agent_wrote_meanwhile_beside_it(ada: Visitor, be
     save(tab)
 
     block = about_you(tab)
-    expect(block.get_by_role("alert")).to_contain_text("changed meanwhile")
+    expect(block.get_by_role("alert")).to_contain_text("changed while you were editing")
     expect(block.locator(".conflict")).to_contain_text("Fact: my bicycle is red")
     expect(block.get_by_role("textbox")).to_have_value("Fact: I prefer trains")
     assert behind.blocks["human"] == noted
@@ -129,7 +129,7 @@ def test_an_edit_waits_until_the_agent_has_answered(ada: Visitor, behind: Behind
     write(tab, "Fact: I moved to Turin")
     save(tab)
 
-    expect(about_you(tab)).to_contain_text("saved as soon as it has finished")
+    expect(about_you(tab)).to_contain_text("saved as soon as it finishes")
     assert behind.blocks["human"] == before
     expect(text_shown(tab)).to_have_text("Fact: I moved to Turin")
     expect(ada.answers).to_have_count(1)
@@ -150,7 +150,7 @@ def test_passages_are_added_found_by_meaning_and_deleted(ada: Visitor, behind: B
 
     cat = passages(ada).filter(has_text="cat")
     cat.get_by_role("button", name="Delete").click()
-    expect(cat.get_by_role("status")).to_have_text("Delete for good?")
+    expect(cat.get_by_role("status")).to_have_text("Delete permanently?")
     cat.get_by_role("button", name="Delete", exact=True).click()
     expect(passages(ada)).to_have_count(1)
     assert behind.passages == ["The bicycle is red."]
@@ -185,13 +185,13 @@ def test_starting_over_wants_the_word_and_gives_the_memory_back_its_first_texts(
     ada.ask("Remember that my bicycle is red. And archive that my cat is called Tom.")
     assert behind.blocks != first
     ada.open("/memory")
-    forget(ada, "The memory", word="yes")
+    forget(ada, "Memory only", word="yes")
     expect(ada.page.locator("#reset-confirm-error")).to_contain_text("Type the word “reset”")
     assert behind.passages == ["my cat is called Tom"]
 
-    forget(ada, "The memory")
+    forget(ada, "Memory only")
 
-    expect(ada.page.get_by_text("Your agent starts over.")).to_be_visible()
+    expect(ada.page.get_by_text("Your agent has been reset.")).to_be_visible()
     expect(passages(ada)).to_have_count(0)
     expect(text_shown(ada)).not_to_contain_text("bicycle")
     assert behind.blocks == first
@@ -210,7 +210,7 @@ def test_a_whole_new_agent_knows_nothing_and_the_conversation_stays_readable(
 
     forget(ada, "The whole agent")
 
-    expect(ada.page.get_by_text("Your agent starts over.")).to_be_visible()
+    expect(ada.page.get_by_text("Your agent has been reset.")).to_be_visible()
     expect(passages(ada)).to_have_count(0)
     expect(about_you(ada).locator(".revisions > li")).to_have_count(1)
     assert behind.agent_id != former

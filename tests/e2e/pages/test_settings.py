@@ -1,9 +1,8 @@
-"""The settings page on the whole platform: what is changed there holds, everywhere."""
+"""The settings page on the whole platform: its changes take effect everywhere."""
 
 import csv
 import json
 import subprocess
-import time
 import zipfile
 from collections.abc import Iterator
 
@@ -12,6 +11,7 @@ from playwright.sync_api import Browser, Locator, expect
 
 from tests.e2e.pages.behind import Behind, nano_usd
 from tests.pages.visitor import PASSWORD, Visitor
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -21,7 +21,7 @@ FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Fi
 
 @pytest.fixture
 def elsewhere(ada: Visitor, browser: Browser) -> Iterator[Visitor]:
-    """Ada in Firefox on another machine, as far as its name tells."""
+    """Ada in Firefox on another machine, according to its User-Agent."""
     context = browser.new_context(user_agent=FIREFOX)
     other = Visitor(context.new_page(), ada.url)
     other.email = ada.email
@@ -36,11 +36,11 @@ def heading(visitor: Visitor) -> Locator:
 
 
 def make_token(visitor: Visitor, *rights: str) -> str:
-    """Make a token; return the command that the page shows."""
+    """Create a token; return the command that the page shows."""
     visitor.page.locator("#token-name").fill("script")
     for right in rights:
         visitor.page.locator(f"[name=scope-{right}]").check()
-    visitor.page.get_by_role("button", name="Make a token").click()
+    visitor.page.get_by_role("button", name="Create a token").click()
     return visitor.page.locator("#curl").inner_text()
 
 
@@ -53,10 +53,8 @@ def run(command: str) -> str:
 
 
 def wait_until_gone(behind: Behind) -> None:
-    deadline = time.monotonic() + 30
-    while behind.platform.rows("select id from accounts where id = ?", behind.account_id):
-        assert time.monotonic() < deadline, "the account is still there"
-        time.sleep(0.1)
+    query = "select id from accounts where id = ?"
+    wait_for(lambda: not behind.platform.rows(query, behind.account_id), seconds=30)
 
 
 def test_a_name_a_language_and_a_theme_stay(ada: Visitor):
@@ -87,14 +85,14 @@ def test_a_new_password_holds_and_ends_the_other_sign_ins(ada: Visitor, elsewher
     ada.open("/settings")
     ada.page.locator("#current").fill("wrong")
     ada.page.locator("#new").fill(NEW_PASSWORD)
-    ada.page.get_by_role("button", name="Change the password").click()
-    expect(ada.page.locator("#current-error")).to_have_text("The password is not right.")
+    ada.page.get_by_role("button", name="Change password").click()
+    expect(ada.page.locator("#current-error")).to_have_text("Incorrect password.")
 
     ada.page.locator("#current").fill(PASSWORD)
     ada.page.locator("#new").fill(NEW_PASSWORD)
-    ada.page.get_by_role("button", name="Change the password").click()
+    ada.page.get_by_role("button", name="Change password").click()
 
-    expect(ada.page.get_by_text("Your password is changed.")).to_be_visible()
+    expect(ada.page.get_by_text("Your password has been changed.")).to_be_visible()
     elsewhere.page.reload()
     expect(elsewhere.page).to_have_url(f"{ada.url}/login")
     elsewhere.sign_in()
@@ -109,7 +107,7 @@ def test_sign_ins_are_named_and_ended(ada: Visitor, elsewhere: Visitor):
     expect(listed).to_have_count(2)
     expect(listed.filter(has_text="This browser")).to_have_count(1)
 
-    listed.filter(has_text="Firefox on Windows").get_by_role("button", name="End").click()
+    listed.filter(has_text="Firefox on Windows").get_by_role("button", name="Sign out").click()
 
     expect(listed).to_have_count(1)
     elsewhere.page.reload()
@@ -168,10 +166,10 @@ def test_everything_is_taken_along_and_then_the_account_is_deleted(ada: Visitor,
     assert [nano_usd(line["cost_usd"]) for line in ledger] == booked
 
     ada.page.locator("#deletion-password").fill("wrong")
-    ada.page.get_by_role("button", name="Delete the account").click()
-    expect(ada.page.locator("#deletion-password-error")).to_have_text("The password is not right.")
+    ada.page.get_by_role("button", name="Delete account").click()
+    expect(ada.page.locator("#deletion-password-error")).to_have_text("Incorrect password.")
     ada.page.locator("#deletion-password").fill(PASSWORD)
-    ada.page.get_by_role("button", name="Delete the account").click()
+    ada.page.get_by_role("button", name="Delete account").click()
 
     told = ada.page.get_by_role("status").filter(visible=True)
     expect(told).to_have_text("Your account is being deleted.")

@@ -1,1 +1,1 @@
-"""A lived-in platform with fakes at the ports: people with weeks of talk, memory and cost."""
+"""A platform after weeks of use, with fakes at the ports: conversations, memories and costs."""

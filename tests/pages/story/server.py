@@ -1,4 +1,4 @@
-"""The server of `tests.web_server` with a story already told, for axe and the screenshots.
+"""The server of `tests.web_server` with the story's data, for axe and the screenshots.
 
 Serve it with granian: `tests.pages.story.server:app`, as a factory.
 """
@@ -10,17 +10,19 @@ from dataclasses import dataclass, field, replace
 from sqlmodel import col, select
 
 import chat_platform.app as platform
+from chat_platform.billing.platform_budget import recount
 from chat_platform.context import app_context
-from chat_platform.db import reading
-from chat_platform.errors import NotSignedIn, Unavailable
-from chat_platform.ids import AgentId
+from chat_platform.database.engine import reading
+from chat_platform.errors import NotSignedIn, agent_unavailable
 from chat_platform.models import Account
 from chat_platform.ports import Identity, MemoryBlock, Passage
+from chat_platform.values.ids import AgentId
 from tests.fakes import FakeMemory
 from tests.pages.story.telling import Teller
 from tests.web_server import app
 
 __all__ = ["app"]
+CAPS = {"platform_budget": "250", "platform_daily_budget": "1"}
 
 
 @dataclass
@@ -41,11 +43,11 @@ class PartlyBrokenMemory(FakeMemory):
 
     def _check(self, agent_id: AgentId) -> None:
         if agent_id in self.broken:
-            raise Unavailable("Your agent is not answering. Try again.", code="agent_unavailable")
+            raise agent_unavailable()
 
 
 class CodeByMail:
-    """Confirms addresses of accounts that are there; the code is always `code`."""
+    """Confirms addresses of existing accounts; the code is always `code`."""
 
     async def resend(self, email: str) -> None:
         pass
@@ -61,10 +63,12 @@ class CodeByMail:
 
 @contextlib.asynccontextmanager
 async def with_story() -> AsyncIterator[None]:
-    """Runs inside the lifespan, after the fakes took their places."""
+    """Runs inside the lifespan, after the fakes are in place."""
     memory = PartlyBrokenMemory()
-    ctx = replace(app_context(), memory=memory, confirmation=CodeByMail())
+    settings = app_context().settings.model_copy(update=CAPS)
+    ctx = replace(app_context(), settings=settings, memory=memory, confirmation=CodeByMail())
     memory.broken.add(await Teller(ctx, memory).tell())
+    await recount(ctx)
     platform.serve(ctx)
     yield
 

@@ -1,4 +1,4 @@
-"""Writes the story into the database, with the rows that weeks of use would leave."""
+"""Writes the story into the database, as the rows that weeks of use would leave."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,18 +6,20 @@ from random import Random
 
 from sqlalchemy import func, update
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from chat_platform import api_tokens, audit, block_revisions, sign_in, sign_ins
-from chat_platform.agents import ensure_agent
+from chat_platform.accounts import api_tokens, audit, invitations, sign_in, sign_in_rows
+from chat_platform.accounts.sign_in_rows import Visit
+from chat_platform.agents import revisions
+from chat_platform.agents.agents import ensure_agent
+from chat_platform.agents.revisions import revision_of
 from chat_platform.billing import budgets
-from chat_platform.block_revisions import revision_of
-from chat_platform.clock import now_ms
 from chat_platform.context import AppContext
-from chat_platform.db import reading, transaction
-from chat_platform.ids import AccountId, AgentId, TurnId
+from chat_platform.database.engine import reading, transaction
 from chat_platform.models import Account, BlockRevision, Budget, Message, ModelCall
 from chat_platform.ports import Passage
-from chat_platform.sign_ins import Visit
+from chat_platform.values.clock import now_ms
+from chat_platform.values.ids import AgentId, TurnId
 from tests.fakes import FakeMemory
 from tests.pages.story.texts import BY_LANGUAGE, Texts
 from tests.pages.visitor import PASSWORD
@@ -28,20 +30,20 @@ HOUR_MS = DAY_MS // 24
 CENT = 10_000_000
 EMPTY, UNLUCKY, ROOT = "new@example.com", "unlucky@example.com", "root@example.com"
 TALKING = "talking@example.com"
-"""Somebody to whom tests may add."""
+"""A person whose data tests may extend."""
 BUSY_DAYS = 26
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 @dataclass(frozen=True)
 class Teller:
-    """Tells everybody's story; `memory` is where the fake agents keep theirs."""
+    """Writes everybody's story; `memory` is that of the fake agents."""
 
     ctx: AppContext
     memory: FakeMemory
 
     async def tell(self) -> AgentId:
-        """Return the agent whose memory is to be out of order."""
+        """Return the agent whose memory is to fail."""
         for texts in BY_LANGUAGE.values():
             await self._weeks_of_use(texts)
         await self._register(EMPTY, "Grace")
@@ -64,14 +66,12 @@ class Teller:
         ]
         await self._memory_of(account, agent_id, texts, turns)
         await self._earlier_calls(account, agent_id)
-        await sign_ins.open_sign_in(self.ctx, account, Visit("browser", FIREFOX, ""))
+        await sign_in_rows.open_sign_in(self.ctx, account, Visit("browser", FIREFOX, ""))
         for name in texts.tokens:
             await api_tokens.make_token(
                 self.ctx,
-                AccountId(account.id),
-                name=name,
-                scopes=frozenset(("chat", "usage")),
-                expires_in_days=90,
+                account.id,
+                api_tokens.terms_of(name, ["chat", "usage"]),
             )
 
     async def _exchange(
@@ -87,18 +87,19 @@ class Teller:
         at = now_ms() - days_ago * DAY_MS - HOUR_MS
         turn = await add_turn(
             self.ctx,
-            AccountId(account.id),
+            account.id,
             status=status,
             error_code=error_code,
             created_at_ms=at,
             ended_at_ms=at + 4000,
         )
+        assert turn.conversation_id
         async with transaction(self.ctx.engine) as session:
             for n, (role, content) in enumerate(zip(("user", "assistant"), talk, strict=True)):
                 session.add(
                     Message(
                         account_id=account.id,
-                        conversation_id=turn.conversation_id or "",
+                        conversation_id=turn.conversation_id,
                         turn_id=turn.id,
                         role=role,
                         content=content,
@@ -107,12 +108,12 @@ class Teller:
                 )
                 await session.flush()
             session.add_all(self._calls(account, agent_id, turn.id, at, words=len(talk[1])))
-        return TurnId(turn.id)
+        return turn.id
 
     def _calls(
-        self, account: Account, agent_id: AgentId, turn_id: str | None, at: int, *, words: int
+        self, account: Account, agent_id: AgentId, turn_id: TurnId | None, at: int, *, words: int
     ) -> list[ModelCall]:
-        """A search, a step with a tool and the reply; outside turns a summary alone."""
+        """A search, a step with a tool and the reply; outside turns only a summary."""
         kinds = [
             ("embedding", "gemini-embedding-001", 41, 0, 6_150),
             ("chat", "gemini-2.5-flash", 1834, 64, 710_200),
@@ -141,7 +142,7 @@ class Teller:
         ]
 
     async def _earlier_calls(self, account: Account, agent_id: AgentId) -> None:
-        """Weeks of upkeep, and the budget that paid for it and for the talk."""
+        """Weeks of background calls, and the budget that paid for these and the conversation."""
         chance = Random(7)
         async with transaction(self.ctx.engine) as session:
             for day in range(BUSY_DAYS):
@@ -161,7 +162,7 @@ class Teller:
             return (await session.exec(query)).one()
 
     async def _spend(self, account: Account, *, spent_nano_usd: int) -> None:
-        await budgets.set_limit(self.ctx, AccountId(account.id), limit_nano_usd=500 * CENT)
+        await budgets.set_limit(self.ctx, account.id, limit_nano_usd=500 * CENT)
         async with transaction(self.ctx.engine) as session:
             await session.exec(
                 update(Budget)
@@ -183,7 +184,7 @@ class Teller:
             for n, text in enumerate(texts.passages)
         ]
         async with transaction(self.ctx.engine) as session:
-            await block_revisions.forget(session, AccountId(account.id))
+            await revisions.forget(session, account.id)
             session.add(self._revision(account, "persona", texts.persona, 0, None))
             for n, value in enumerate(texts.human):
                 turn_id = turns[n - 1] if n else None
@@ -210,11 +211,22 @@ class Teller:
             await session.exec(
                 update(Account).where(col(Account.id) == account.id).values(role="admin")
             )
+            await self._invite(session, account)
             for action in ("account.budget_set", "account.disabled", "account.enabled"):
                 audit.record(session, actor_id=account.id, action=action, subject_id=other.id)
 
+    async def _invite(self, session: AsyncSession, account: Account) -> None:
+        """One invitation of every kind."""
+        settings, budget = self.ctx.settings, 750 * CENT
+        for email in (None, "friend@example.com", None):
+            made = await invitations.invite(
+                session, settings, actor_id=account.id, email=email, budget_nano_usd=budget
+            )
+            budget = None
+        made.row.revoked_at_ms = now_ms()
+
     async def _out_of_luck(self) -> AgentId:
-        """Somebody whose budget is spent, whose last turn failed, whose agent does not answer."""
+        """A person with a spent budget, a failed last turn, and an agent that does not answer."""
         account = await self._register(UNLUCKY, "Bob Unlucky")
         agent_id = await ensure_agent(self.ctx, account)
         await self._exchange(

@@ -1,4 +1,4 @@
-"""What the people of the story said, in each language; the same things happen in both."""
+"""The story's texts in each language; the same things happen in both."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ class Texts:
     email: str
     persona: str
     human: tuple[str, ...]
-    """What the block about the person said, oldest first."""
+    """The values of the block about the person, oldest first."""
     talk: tuple[tuple[str, str], ...]
     """Questions and answers, oldest first."""
     passages: tuple[str, ...]

@@ -1,0 +1,1 @@
+"""Identity providers: embedded accounts, or Supabase."""

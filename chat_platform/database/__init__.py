@@ -1,0 +1,1 @@
+"""Engines, transactions, group commits. Knows no table."""

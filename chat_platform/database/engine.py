@@ -1,0 +1,178 @@
+"""Engines and transactions, on SQLite (WAL) and Postgres. Knows no table."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from alembic import command
+from chat_platform.database.postgres_waiting import (
+    BOUND_LOCKS,
+    CONNECTING,
+    BoundedAsyncConnection,
+    BoundedConnection,
+)
+
+_ALEMBIC = Path(__file__).resolve().parents[2] / "alembic"
+
+
+CONNECTIONS = 20
+_KEPT_CONNECTIONS = 10
+
+
+def open_engine(url: str, *, connections: int = CONNECTIONS) -> AsyncEngine:
+    """Return an engine with at most this many connections; on Postgres, idle ones stay open."""
+    if make_url(url).get_backend_name() == "sqlite":
+        engine = create_async_engine(url, hide_parameters=True)
+        _set_up_sqlite(engine.sync_engine)
+        event.listen(engine.sync_engine, "close", _roll_back)
+        return engine
+    kept = min(connections, _KEPT_CONNECTIONS)
+    # prepare_threshold=None: a transaction pooler gives each transaction another connection, which
+    # knows none of the statements that were prepared on the last one.
+    engine = create_async_engine(
+        url,
+        # Errors would quote what people wrote, and logs contain errors.
+        hide_parameters=True,
+        pool_pre_ping=True,
+        pool_size=kept,
+        max_overflow=connections - kept,
+        connect_args={
+            "prepare_threshold": None,
+            "async_creator_fn": BoundedAsyncConnection.connect,
+            **CONNECTING,
+        },
+    )
+    event.listen(engine.sync_engine, "begin", _bound_locks)
+    return engine
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """Open a session that writes; commits at the end, rolls back on any error."""
+    options = {"writes": True}
+    async with (
+        AsyncSession(engine.execution_options(**options), expire_on_commit=False) as session,
+        session.begin(),
+    ):
+        yield session
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """Open a session that only reads: it never waits for writers on SQLite."""
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        yield session
+
+
+async def migrate(url: str) -> None:
+    """Migrate the database's schema."""
+    config = Config()
+    config.set_main_option("script_location", str(_ALEMBIC))
+    config.set_main_option("sqlalchemy.url", sync_url(url).replace("%", "%%"))
+    if make_url(url).get_backend_name() == "sqlite":
+        Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(command.upgrade, config, "head")
+
+
+def insert_if_absent(connection: Connection, row: SQLModel, **computed: ColumnElement[Any]) -> bool:
+    """Insert the row, with these columns as the database computes them; return False, without
+    effect, if it violates a unique index."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = (
+        dialect.insert(type(row)).values(row.model_dump() | computed).on_conflict_do_nothing()
+    )
+    # Without this the driver's count of inserted rows is lost on Postgres.
+    counted = statement.execution_options(preserve_rowcount=True)
+    return connection.execute(counted).rowcount == 1
+
+
+def sync_url(url: str) -> str:
+    return url.replace("sqlite+aiosqlite", "sqlite", 1)
+
+
+def open_writer_engine(url: str) -> Engine:
+    """Return the group writer's engine: for one thread, with a limit on every wait."""
+    engine = open_sync_engine(url)
+    if engine.dialect.name == "postgresql":
+        event.listen(engine, "do_connect", _connect_bounded)
+        engine = engine.execution_options(writes=True)
+        event.listen(engine, "begin", _bound_locks)
+    return engine
+
+
+def open_sync_engine(url: str) -> Engine:
+    """Return an engine for one thread: the group writer's, or a migration's."""
+    if make_url(url).get_backend_name() == "sqlite":
+        # One thread uses it, so one connection is enough.
+        engine = create_engine(
+            sync_url(url),
+            hide_parameters=True,
+            poolclass=StaticPool,
+            connect_args={"check_same_thread": False},
+        ).execution_options(writes=True)
+        _set_up_sqlite(engine)
+        return engine
+    return create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=1,
+        pool_pre_ping=True,
+        connect_args={"prepare_threshold": None, **CONNECTING},
+    )
+
+
+def _connect_bounded(
+    _dialect: object, _record: object, args: list[Any], params: dict[str, Any]
+) -> BoundedConnection:
+    return BoundedConnection.connect(*args, **params)
+
+
+def _bound_locks(connection: Connection) -> None:
+    """Limit waits for row locks; transactions that only read never wait for one."""
+    if connection.get_execution_options().get("writes"):
+        connection.exec_driver_sql(BOUND_LOCKS)
+
+
+def _roll_back(connection: Any, _record: Any) -> None:
+    """End the transaction of a connection that is closed in the middle of it, after a cancellation.
+
+    SQLite closes a connection only when its last statement is gone: until then, a cursor that
+    anything still refers to would keep the write lock. Put into the queue of the connection's
+    thread, and not awaited: the event loop may be closing too.
+    """
+    driver = connection.driver_connection
+    if driver._connection is not None:
+        driver._tx.put_nowait((None, driver._connection.rollback))
+
+
+def _set_up_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        # The driver begins no transaction itself: on_begin does, and chooses the kind.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "busy_timeout=15000",
+            "foreign_keys=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        # IMMEDIATE: two readers that both become writers would fail instead of waiting.
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,1 +1,0 @@
-"""Groups of writes, each group one transaction, on the drivers' own calls. Knows no table."""

@@ -1,1 +1,0 @@
-"""Who somebody is: embedded accounts, or Supabase."""

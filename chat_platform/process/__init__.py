@@ -1,0 +1,1 @@
+"""What every process needs whatever it serves: logs, routines, rate limits."""

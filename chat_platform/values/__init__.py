@@ -1,0 +1,1 @@
+"""Small values and their rules: ids, money, time, texts. Imports nothing but errors."""

@@ -1,0 +1,45 @@
+"""Waiting for what a task or a program does, instead of for some time."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import httpx
+
+T = TypeVar("T")
+
+
+async def eventually(is_so: Callable[[], object], *, seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+def wait_for(
+    found: Callable[[], T | None],
+    *,
+    seconds: float,
+    otherwise: Callable[[], str] = lambda: "",
+    give_up: Callable[[], bool] = lambda: False,
+) -> T:
+    """Return the first true value of `found`; `otherwise` explains why none came."""
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        if time.monotonic() > deadline or give_up():
+            raise AssertionError(otherwise())
+        time.sleep(0.05)
+    return value
+
+
+def answer_at(url: str, *, timeout_seconds: float = 5) -> httpx.Response | None:
+    """Return what the server answers, None while it does not."""
+    try:
+        return httpx.get(url, trust_env=False, timeout=timeout_seconds)
+    except httpx.TransportError:
+        return None
+
+
+def is_ok(url: str) -> bool:
+    answer = answer_at(url)
+    return answer is not None and answer.status_code == 200
