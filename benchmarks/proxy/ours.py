@@ -1,24 +1,32 @@
 """Our proxy alone under granian, with auth, budget checks and the durable ledger on.
 
-Reads DATABASE_URL and LITELLM_BASE_URL; `fill` makes the accounts, agents and old ledger rows.
+`python -m benchmarks.proxy.ours PORT` serves it by its own listener instead. Both read DATABASE_URL
+and LITELLM_BASE_URL; `fill` creates the accounts, agents and old ledger rows.
 """
 
+import asyncio
 import os
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import uvloop
 from pydantic import SecretStr
 from sqlalchemy import insert
 from starlette.types import Receive, Scope, Send
 
 from benchmarks.proxy.load import AGENTS
-from chat_platform.clock import now_ms
+from chat_platform.adapters.identity.local import LocalIdentity
 from chat_platform.context import AppContext
-from chat_platform.db import GroupWriter, migrate, open_engine, transaction
-from chat_platform.identity.local import LocalIdentity
+from chat_platform.database.engine import migrate, open_engine, transaction
+from chat_platform.database.writer import GroupWriter
 from chat_platform.models import Account, Agent, ModelCall, Turn
 from chat_platform.proxy.app import ModelProxy, create_proxy
+from chat_platform.proxy.listener import listening
 from chat_platform.settings import Settings
+from chat_platform.values.clock import now_ms
+from chat_platform.wiring import new_context
 from tests.fakes import FakeGateway, FakeMemory, FakeRuntime
 
 KEY = "sk-key-of-the-benchmark"
@@ -43,10 +51,10 @@ async def context(settings: Settings) -> AsyncIterator[AppContext]:
     engine = open_engine(settings.database)
     writer = GroupWriter(settings.database)
     try:
-        yield AppContext(
-            settings=settings,
-            engine=engine,
-            writer=writer,
+        yield new_context(
+            settings,
+            engine,
+            writer,
             runtime=FakeRuntime(),
             memory=FakeMemory(),
             billing=FakeGateway(),
@@ -58,7 +66,7 @@ async def context(settings: Settings) -> AsyncIterator[AppContext]:
 
 
 async def fill(database_url: str, *, accounts: int, calls: int) -> None:
-    """Make a migrated database with this many accounts, each with a turn, and ledger rows."""
+    """Create a migrated database with this many accounts, each with a turn, and ledger rows."""
     await migrate(database_url)
     engine = open_engine(database_url)
     people = [f"account-{n}" for n in range(max(accounts, AGENTS))]
@@ -106,7 +114,7 @@ def _old_call() -> dict[str, object]:
 
 
 class Served:
-    """The proxy with a lifespan, as granian wants it."""
+    """The proxy with a lifespan, as granian requires."""
 
     def __init__(self) -> None:
         self._proxy: ModelProxy = create_proxy()
@@ -125,3 +133,17 @@ class Served:
 
 def app() -> Served:
     return Served()
+
+
+async def listen(port: int) -> None:
+    """Serve the proxy by its own listener until SIGINT or SIGTERM."""
+    settings = settings_of(os.environ["DATABASE_URL"], os.environ["LITELLM_BASE_URL"])
+    proxy, stopping = create_proxy(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with context(settings) as ctx, proxy.serving(ctx), listening(proxy, port):
+        await stopping.wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(listen(int(sys.argv[1])))

@@ -1,158 +1,131 @@
-"""Says in words and tables what was measured, and which target it meets. Measures nothing."""
+"""Reports in tables and lines what was measured, as medians with their spread. Measures nothing."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
-OURS = "ours (SQLite)"
+from benchmarks.proxy.peers.peer import PACED, PLAIN
+from benchmarks.proxy.rows import Figure, Flatness, Result, Results, Row, results
+from benchmarks.proxy.targets import SQLITE, verdicts
+
 SMALL, BIG = "10 rows, 10 accounts", "1,000,000 rows, 10,000 accounts"
+_Cell = Callable[[Result], str]
 
 
-@dataclass(frozen=True)
-class Row:
-    peer: str
-    kind: str
-    connections: int
-    rps: float
-    chunks_per_second: int
-    p50_ms: float
-    p99_ms: float
-    first_byte_p50_ms: float
-    cpu_ms_per_request: float
-    memory_mb: int
-    failures: int
-    direct_p50_ms: float = 0
-    """Direct, measured in the same moment: set at one connection."""
-    direct_first_byte_ms: float = 0
-
-    @property
-    def rate(self) -> float:
-        return self.chunks_per_second if self.kind == "stream" else self.rps
-
-    @property
-    def added_p50_ms(self) -> float:
-        return self.p50_ms - self.direct_p50_ms
-
-    @property
-    def added_first_byte_ms(self) -> float:
-        return self.first_byte_p50_ms - self.direct_first_byte_ms
-
-
-@dataclass(frozen=True)
-class Flatness:
-    """The same calls on a small and a big ledger, in turns."""
-
-    connections: int
-    small_p50_ms: float
-    big_p50_ms: float
-    small_cpu_ms: float
-    big_cpu_ms: float
-
-
-def lines(rows: list[Row], flatness: list[Flatness]) -> list[str]:
+def lines(rows: Sequence[Row], flatness: Sequence[Flatness]) -> list[str]:
+    found = results(rows)
+    rounds = len({row.turn for row in rows})
     return [
-        *table(rows),
+        f"Rounds: {rounds}. Medians, with the lowest and highest. CPU is the gateway's own.",
         "",
-        *ratios(rows),
-        *_added(rows),
+        *_table([r for r in found.values() if r.kind == PLAIN], _PLAIN),
+        "",
+        *_table([r for r in found.values() if r.kind != PLAIN], _STREAMS),
+        "",
+        *_ratios(found),
         *_flat(flatness),
         "",
-        *_targets(rows, flatness),
+        *map(str, verdicts(found, flatness)),
     ]
 
 
-def table(rows: list[Row]) -> list[str]:
-    names = ("", "connections", "requests/s", "chunks/s", "p50 ms", "p99 ms")
-    names += ("first byte p50 ms", "CPU ms a request", "memory MB", "failures")
-    made = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
-    for r in rows:
-        figures = (r.connections, f"{r.rps:,.0f}", f"{r.chunks_per_second:,}" if r.rate else "0")
-        times = (f"{r.p50_ms:.2f}", f"{r.p99_ms:.2f}", f"{r.first_byte_p50_ms:.2f}")
-        rest = (f"{r.cpu_ms_per_request:.3f}", r.memory_mb, r.failures)
-        made.append(f"| {r.peer}, {r.kind} | {' | '.join(map(str, (*figures, *times, *rest)))} |")
+def _spread(figure: Figure, form: str) -> _Cell:
+    def cell(result: Result) -> str:
+        middle = _shown(result.median(figure), form)
+        low, high = (format(value, form) for value in result.spread(figure))
+        return middle if low == high else f"{middle} ({low} to {high})"
+
+    return cell
+
+
+def _median(figure: Figure, form: str) -> _Cell:
+    return lambda result: _shown(result.median(figure), form)
+
+
+def _shown(value: float, form: str) -> str:
+    return format(value, form) if value else "none"
+
+
+def _total(figure: Callable[[Row], int]) -> _Cell:
+    return lambda result: str(sum(map(figure, result.rows)))
+
+
+_PLAIN: dict[str, _Cell] = {
+    "": lambda r: r.peer,
+    "durable at the answer": lambda r: r.durable,
+    "connections": lambda r: str(r.connections),
+    "requests/s": _spread(lambda row: row.rps, ",.0f"),
+    "p50 ms": _spread(lambda row: row.p50_ms, ".2f"),
+    "p99 ms": _median(lambda row: row.p99_ms, ".2f"),
+    "CPU ms a request": _spread(lambda row: row.cpu_ms_per_request, ".3f"),
+    "database's CPU ms": _median(lambda row: row.database_cpu_ms_per_request, ".3f"),
+    "memory MB": _median(lambda row: row.memory_mb, ".0f"),
+    "failures": _total(lambda row: row.failures),
+    "reconnects": _total(lambda row: row.reconnects),
+}
+_STREAMS: dict[str, _Cell] = {
+    "": lambda r: f"{r.peer}, {r.kind}",
+    "connections": lambda r: str(r.connections),
+    "streams/s": _median(lambda row: row.rps, ",.0f"),
+    "chunks/s": _spread(lambda row: row.chunks_per_second, ",.0f"),
+    "first byte p50 ms": _spread(lambda row: row.first_byte_p50_ms, ".2f"),
+    "CPU us a chunk": _spread(lambda row: row.cpu_us_per_chunk, ".1f"),
+    "CPU ms a stream": _median(lambda row: row.cpu_ms_per_request, ".2f"),
+    "database's CPU ms": _median(lambda row: row.database_cpu_ms_per_request, ".3f"),
+    "failures": _total(lambda row: row.failures),
+    "reconnects": _total(lambda row: row.reconnects),
+}
+
+
+def _table(found: Sequence[Result], columns: dict[str, _Cell]) -> list[str]:
+    made = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    for result in found:
+        made.append(f"| {' | '.join(cell(result) for cell in columns.values())} |")
     return made
 
 
-def short_table(rows: list[Row]) -> list[str]:
-    """The README's: a line a peer."""
-    names = ("", "p50, 1 connection", "p50, 32", "requests/s, 32", "CPU a request")
-    names += ("first byte of a stream", "chunks/s, 32")
-    made = [f"| {' | '.join(names)} |", f"|---|{'---:|' * (len(names) - 1)}"]
-    for peer in dict.fromkeys(row.peer for row in rows):
-        of = {(r.kind, r.connections): r for r in rows if r.peer == peer}
-        one, many = of.get(("plain", 1)), of.get(("plain", 32))
-        stream, streams = of.get(("stream", 1)), of.get(("stream", 32))
-        cells = (
-            one and f"{one.p50_ms:.2f} ms",
-            many and f"{many.p50_ms:.1f} ms",
-            many and f"{many.rps:,.0f}",
-            many and many.cpu_ms_per_request and f"{many.cpu_ms_per_request:.2f} ms",
-            stream and f"{stream.first_byte_p50_ms:.2f} ms",
-            streams and f"{streams.chunks_per_second:,}",
-        )
-        made.append(f"| {peer} | {' | '.join(cell or '' for cell in cells)} |")
+def short_table(rows: Sequence[Row]) -> list[str]:
+    """Return the README's table: one line per peer."""
+    found = results(rows)
+    names = ("", "durable at the answer", "p50, 1 connection", "p50, 32", "requests/s, 32")
+    names += ("CPU a request", "first byte of a paced stream", "CPU a chunk")
+    made = [f"| {' | '.join(names)} |", f"|---|---|{'---:|' * (len(names) - 2)}"]
+    for peer, durable in dict.fromkeys((row.peer, row.durable) for row in rows):
+        cells = [peer, "" if peer == "direct" else durable, *_short_cells(found, peer)]
+        made.append(f"| {' | '.join(cells)} |")
     return made
 
 
-def ratios(rows: list[Row]) -> list[str]:
-    """How many times as much goes through ours as through each peer."""
-    return [
-        f"{row.peer.lower()} {'' if row.kind == 'plain' else 'stream '}c={row.connections}"
-        f" ratio {ratio:.2f}x"
-        for row, ratio in _ratios(rows)
+def _short_cells(found: Results, peer: str) -> Iterator[str]:
+    shown: list[tuple[str, int, Figure, str]] = [
+        (PLAIN, 1, lambda row: row.p50_ms, "{:.2f} ms"),
+        (PLAIN, 32, lambda row: row.p50_ms, "{:.1f} ms"),
+        (PLAIN, 32, lambda row: row.rps, "{:,.0f}"),
+        (PLAIN, 32, lambda row: row.cpu_ms_per_request, "{:.3f} ms"),
+        (PACED, 1, lambda row: row.first_byte_p50_ms, "{:.2f} ms"),
+        (PACED, 1, lambda row: row.cpu_us_per_chunk, "{:.0f} us"),
     ]
+    for kind, connections, figure, form in shown:
+        result = found.get((peer, kind, connections))
+        value = result.median(figure) if result else 0
+        yield form.format(value) if value else ""
 
 
-def _ratios(rows: list[Row]) -> Iterator[tuple[Row, float]]:
-    ours = {(r.kind, r.connections): r.rate for r in rows if r.peer == OURS}
-    for row in rows:
-        mine = ours.get((row.kind, row.connections))
-        if mine and row.rate and not row.peer.startswith("ours"):
-            yield row, mine / row.rate
+def _ratios(found: Results) -> Iterator[str]:
+    """Yield how many times the throughput of each peer ours has."""
+    for (peer, kind, connections), result in found.items():
+        ours = found.get((SQLITE, kind, connections))
+        theirs = result.median(_rate)
+        # At the upstream's pace, all have the same.
+        if ours and theirs and kind != PACED and not peer.startswith("ours"):
+            yield f"{peer} {kind} c={connections} ratio {ours.median(_rate) / theirs:.2f}x"
 
 
-def _added(rows: list[Row]) -> list[str]:
-    """What ours adds to direct at one connection."""
-    return [
-        f"{row.peer} c=1 first byte of a stream added {row.added_first_byte_ms:.2f} ms"
-        if row.kind == "stream"
-        else f"{row.peer} c=1 p50 added {row.added_p50_ms:.2f} ms"
-        for row in _ours_alone(rows)
-    ]
+def _rate(row: Row) -> float:
+    return row.rate
 
 
-def _ours_alone(rows: list[Row]) -> Iterator[Row]:
-    return (r for r in rows if r.peer.startswith("ours") and r.connections == 1)
-
-
-def _flat(flatness: list[Flatness]) -> list[str]:
+def _flat(flatness: Sequence[Flatness]) -> list[str]:
     return [
         f"c={f.connections}: p50 {f.small_p50_ms:.2f} ms with {SMALL}, {f.big_p50_ms:.2f} ms with"
         f" {BIG}; CPU {f.small_cpu_ms:.2f} and {f.big_cpu_ms:.2f} ms"
         for f in flatness
     ]
-
-
-def _targets(rows: list[Row], flatness: list[Flatness]) -> list[str]:
-    return [
-        f"target {what}: {'met' if is_met else 'MISSED'} ({found})"
-        for what, is_met, found in _verdicts(rows, flatness)
-    ]
-
-
-def _verdicts(rows: list[Row], flatness: list[Flatness]) -> Iterable[tuple[str, bool, str]]:
-    for row, ratio in _ratios(rows):
-        wanted = {"Portkey": 3, "LiteLLM": 30}.get(row.peer)
-        if wanted and row.kind == "plain" and row.connections == 32:
-            yield f"{wanted}x {row.peer} at 32", ratio >= wanted, f"{ratio:.1f}x"
-    for row in _ours_alone(rows):
-        added = row.added_p50_ms if row.kind == "plain" else row.added_first_byte_ms
-        what, most = ("p50", 1) if row.kind == "plain" else ("first byte", 2)
-        yield f"{what} added <= {most} ms, {row.peer}", added <= most, f"{added:.2f} ms"
-    for row in rows:
-        if row.peer.startswith("ours") and (row.kind, row.connections) == ("stream", 32):
-            found = row.chunks_per_second
-            yield f"20,000 chunks/s, {row.peer}", found >= 20_000, f"{found:,}"
-    for f in flatness:
-        # Of CPU time: the median moves with whatever else the machine does.
-        ratio = f.big_cpu_ms / max(f.small_cpu_ms, 0.001)
-        yield f"flat at {f.connections}", ratio <= 1.25, f"{ratio:.2f}x the CPU, big to small"

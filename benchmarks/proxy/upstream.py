@@ -1,4 +1,4 @@
-"""An instant model: answers every chat request from memory, streams chunk by chunk.
+"""An instant model: answers every chat request from memory, streams in a burst or at a pace.
 
 python -m benchmarks.proxy.upstream PORT
 """
@@ -6,11 +6,17 @@ python -m benchmarks.proxy.upstream PORT
 import asyncio
 import json
 import sys
+from collections.abc import Iterator
 from typing import cast
 
 import uvloop
 
 CHUNKS = 500
+PACED_CHUNKS = 200
+GAP_SECONDS = 0.001
+"""Between the chunks of a paced stream, at least."""
+PACED = "Answer slowly."
+"""Whoever asks with these words gets a paced stream: gateways pass a message's text on."""
 
 _USAGE = {"prompt_tokens": 900, "completion_tokens": 20, "total_tokens": 920}
 _BODY = json.dumps(
@@ -48,11 +54,11 @@ def _framed(event: bytes) -> bytes:
 STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 )
-STREAM = [
-    *(
-        _chunk([{"index": 0, "delta": {"content": f"word{n} "}, "finish_reason": None}])
-        for n in range(CHUNKS)
-    ),
+_WORDS = [
+    _chunk([{"index": 0, "delta": {"content": f"word{n} "}, "finish_reason": None}])
+    for n in range(CHUNKS)
+]
+_ENDING = [
     _chunk([{"index": 0, "delta": {}, "finish_reason": "stop"}]),
     _chunk([], usage={**_USAGE, "cost": 0.00032}),
     _framed(b"data: [DONE]\n\n") + b"0\r\n\r\n",
@@ -69,12 +75,21 @@ class Model(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._data += data
         while request := self._take_request():
-            if b'"stream": true' in request or b'"stream":true' in request:
-                self._transport.write(STREAM_HEAD)
-                for chunk in STREAM:
-                    self._transport.write(chunk)
-            else:
+            if b'"stream": true' not in request and b'"stream":true' not in request:
                 self._transport.write(PLAIN)
+            elif PACED.encode() in request:
+                self._transport.write(STREAM_HEAD)
+                self._send_slowly(iter([*_WORDS[:PACED_CHUNKS], *_ENDING]))
+            else:
+                self._transport.write(STREAM_HEAD)
+                for chunk in (*_WORDS, *_ENDING):
+                    self._transport.write(chunk)
+
+    def _send_slowly(self, chunks: Iterator[bytes]) -> None:
+        chunk = next(chunks, None)
+        if chunk is not None and not self._transport.is_closing():
+            self._transport.write(chunk)
+            asyncio.get_running_loop().call_later(GAP_SECONDS, self._send_slowly, chunks)
 
     def _take_request(self) -> bytes:
         head_end = self._data.find(b"\r\n\r\n")
@@ -90,7 +105,8 @@ class Model(asyncio.Protocol):
 
 
 async def serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Model, "127.0.0.1", port, backlog=1024)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Model, "127.0.0.1", port, backlog=1024)
     await server.serve_forever()
 
 

@@ -1,6 +1,6 @@
-"""How many turns at once one process holds: a fake runtime, a real database, a reader for each.
+"""How many concurrent turns one process can run: a fake runtime, a real database, a reader each.
 
-Prints, for each number of turns, the process's peak memory and how late the last word came.
+Prints, for each number of turns, the process's peak memory and how late the last word arrived.
 """
 
 import asyncio
@@ -19,16 +19,18 @@ import structlog
 from pydantic import SecretStr
 from sqlalchemy import insert
 
+from chat_platform.adapters.identity.local import LocalIdentity
 from chat_platform.context import AppContext
-from chat_platform.db import GroupWriter, migrate, open_engine
-from chat_platform.identity.local import LocalIdentity
-from chat_platform.ids import AgentId
+from chat_platform.database.engine import migrate, open_engine
+from chat_platform.database.writer import GroupWriter
 from chat_platform.models import Account
 from chat_platform.ports import RunEvent, RunStarted, StepChanged, TextPiece
 from chat_platform.settings import Settings
-from chat_platform.turn_events import text_of
-from chat_platform.turns import turns
+from chat_platform.turns import control
+from chat_platform.turns.events import text_of
 from chat_platform.turns.recovery import kept_turns
+from chat_platform.values.ids import AgentId
+from chat_platform.wiring import new_context
 from tests.fakes import FakeGateway, FakeMemory, FakeRuntime
 
 COUNTS = (1, 200, 400)
@@ -40,7 +42,7 @@ PACE_SECONDS = 0.05
 
 @dataclass
 class PacedRuntime(FakeRuntime):
-    """Talks at a reading pace, with a step now and then."""
+    """Answers at a reading pace, with a step now and then."""
 
     async def run(
         self, agent_id: AgentId, text: str, *, note: str = ""
@@ -61,7 +63,7 @@ def main() -> None:
     print(f"Turns at once in one process, each {WORDS} words at {PACE_SECONDS * 1000:.0f} ms")
     print(f"{'turns':>6} {'peak MiB':>9} {'seconds':>8} {'ideal':>6} {'cpu %':>6}")
     for count in COUNTS:
-        # A process of its own each: memory that was used once does not come back.
+        # One process each: memory that was used once is not returned.
         subprocess.run([sys.executable, "-m", "benchmarks.turns.capacity", str(count)], check=True)
 
 
@@ -98,10 +100,10 @@ async def _open(folder: Path) -> AppContext:
     )
     await migrate(settings.database)
     engine = open_engine(settings.database)
-    return AppContext(
-        settings=settings,
-        engine=engine,
-        writer=GroupWriter(settings.database),
+    return new_context(
+        settings,
+        engine,
+        GroupWriter(settings.database),
         runtime=PacedRuntime(),
         memory=FakeMemory(),
         billing=FakeGateway(),
@@ -120,8 +122,8 @@ async def _accounts(ctx: AppContext, count: int) -> list[Account]:
 
 
 async def _talk(ctx: AppContext, account: Account) -> str:
-    turn_id = await turns.start_turn(ctx, account, text="Tell me a story")
-    events = [event async for event in turns.follow(ctx, account.id, turn_id)]  # type: ignore[arg-type]
+    turn_id = await control.start_turn(ctx, account, text="Tell me a story")
+    events = [event async for event in control.follow(ctx, account.id, turn_id)]  # type: ignore[arg-type]
     return text_of(events)
 
 

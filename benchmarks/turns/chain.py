@@ -1,7 +1,7 @@
 """What the platform adds over calling the same Letta agent directly.
 
-Both ways go through the same proxy, LiteLLM and demo model. They take turns, so that whatever
-else the machine does meets both. Prints medians of the first token and of the whole answer.
+Both ways go through the same proxy, LiteLLM and demo model. They take turns, so that the machine's
+other load affects both. Prints medians for the first token and for the whole answer.
 """
 
 import signal
@@ -35,7 +35,7 @@ class Stalled(Exception):
 
 
 def main() -> None:
-    # Whoever ends the benchmark early ends the platform with it.
+    # Ending the benchmark early ends the platform too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="bench-turns-") as folder:
         platform = Platform(Path(folder) / "data")
@@ -74,7 +74,7 @@ def compare(platform: Platform) -> None:
 def _pair(
     person: Person, letta: Letta, agent_id: str, *, is_ours_first: bool
 ) -> tuple[Times, Times]:
-    """Time one answer each way; whoever comes second meets what the first has left to do."""
+    """Time one answer each way; the second is affected by what the first has left to do."""
     if is_ours_first:
         return _by_platform(person), _by_letta(letta, agent_id)
     direct = _by_letta(letta, agent_id)
@@ -108,9 +108,9 @@ def _by_letta(letta: Letta, agent_id: str) -> Times:
 
 
 class _Watch:
-    """Takes the times of one answer, and gives up on one that stalls.
+    """Times one answer, and gives up if it stalls.
 
-    Both ways send pings while nothing happens, so a look at each line is enough.
+    Both ways send pings while nothing happens, so checking at each line is enough.
     """
 
     def __init__(self, way: str) -> None:
@@ -124,7 +124,7 @@ class _Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: object
     ) -> None:
-        # 409: the turn before this one stalled, and still runs.
+        # 409: the previous turn stalled, and is still running.
         if isinstance(error, httpx.TimeoutException | httpx.HTTPStatusError | APITimeoutError):
             raise self._stalled() from error
         self.times = self._first * 1000, self._passed() * 1000

@@ -37,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Target:
-    """What is promised of one figure: at most, or at least."""
+    """The target for one figure: at most, or at least."""
 
     what: str
     value: float

@@ -1,4 +1,4 @@
-"""The peer's app: a conversation that is there at once, and answers of a given length.
+"""The peer's app: a conversation that is shown at once, and answers of a given length.
 
 Run by Chainlit's own interpreter: nothing of ours can be imported.
 """
@@ -22,7 +22,7 @@ async def begin() -> None:
 
 @cl.on_message
 async def answer(message: "cl.Message") -> None:
-    """Stream as many words as asked for: `long 2000`."""
+    """Stream as many words as requested: `long 2000`."""
     reply = cl.Message("")
     words = PARAGRAPH.split(" ")
     for number in range(int(message.content.split()[1])):

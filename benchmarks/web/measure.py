@@ -42,9 +42,9 @@ class Cold:
     requests: int
     first_paint_ms: float
     can_type_ms: float
-    """Until a message can be sent: the field itself is there with the first paint."""
+    """Until a message can be sent: the field itself is part of the first paint."""
     shown_ms: float
-    """Until the newest message is there."""
+    """Until the newest message is shown."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Stream:
 
 @dataclass
 class Wire:
-    """What comes over the network, as many bytes as the wire carries."""
+    """What is received over the network, in bytes on the wire."""
 
     http_bytes: float = 0
     socket_bytes: float = 0
@@ -86,7 +86,7 @@ def cold(browser: Browser, peer: Peer) -> Cold:
 def stream(
     browser: Browser, peer: Peer, *, messages: int, shown: int, text: str = "long 2000"
 ) -> Stream:
-    """Ask for a long answer in a conversation of which `shown` messages are on the page."""
+    """Request a long answer in a conversation with `shown` messages on the page."""
     with _opened(browser, peer) as (page, wire):
         page.locator(peer.message).first.wait_for(timeout=60_000)
         _scroll_back(page, peer, shown)
@@ -170,7 +170,7 @@ def _tap(page: Page) -> Wire:
 
 
 def _scroll_back(page: Page, peer: Peer, shown: int) -> None:
-    """Scroll up until so many messages are on the page, then to the end again."""
+    """Scroll up until this many messages are on the page, then back to the end."""
     messages = page.locator(peer.message)
     while (held := messages.count()) < shown:
         page.evaluate("() => document.getElementById('log')?.scrollBy(0, -1e7)")

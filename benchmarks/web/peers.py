@@ -30,21 +30,21 @@ START_SECONDS = 90
 
 @dataclass(frozen=True)
 class Peer:
-    """How to reach a chat, what to type into, and what is there while it answers."""
+    """How to reach a chat, where to type, and what is shown while it answers."""
 
     name: str
     url: str
     pid: int
     prompt: str
     ready: str
-    """What is there as soon as a typed message can be sent."""
+    """What is shown as soon as a typed message can be sent."""
     busy: str
     message: str
     storage: dict[str, object] | None = None
-    """The cookies of somebody who is signed in."""
+    """The cookies of a signed-in person."""
 
     def open(self, browser: Browser) -> BrowserContext:
-        """Return a browser's profile that has never seen the page."""
+        """Return a browser profile that has never seen the page."""
         state = self.storage
         size = {"width": 1280, "height": 800}
         return browser.new_context(viewport=size, storage_state=state)  # pyright: ignore
@@ -65,7 +65,7 @@ def our_server() -> Iterator[PagesServer]:
 
 
 def ours(server: PagesServer, browser: Browser, *, messages: int) -> Peer:
-    """Sign somebody up who has that many messages behind them."""
+    """Sign somebody up who has a history of that many messages."""
     with browser.new_context() as context:
         visitor = Visitor(context.new_page(), server.url)
         visitor.sign_up()
@@ -125,7 +125,7 @@ def chainlit(*, messages: int) -> Iterator[Peer]:
 
 
 def _install_chainlit() -> None:
-    """Put Chainlit into an environment of its own, once."""
+    """Install Chainlit into its own environment, once."""
     if (CHAINLIT_HOME / "bin" / "chainlit").exists():
         return
     print(f"installing {CHAINLIT}", file=sys.stderr)

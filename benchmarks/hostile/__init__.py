@@ -1,0 +1,1 @@
+"""Measures how long hostile texts block everybody else: `make bench-hostile`."""

@@ -1,0 +1,120 @@
+"""Our proxy on SQLite and on Postgres, with auth, budget checks and the durable ledger on."""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.proxy.ours import KEY, fill
+from benchmarks.proxy.peers.peer import Durable, Peer
+from benchmarks.proxy.peers.processes import free_port, running
+from chat_platform.launcher.postgres import throwaway_postgres
+
+# As Letta's client marks a first attempt: the same body would otherwise count as a retry.
+_HEADERS = {"authorization": f"Bearer {KEY}", "x-stainless-retry-count": "0"}
+_SERVED = "benchmarks.proxy.ours:app"
+
+
+@dataclass(frozen=True)
+class _Ledger:
+    url: str
+    durable: Durable
+    process: psutil.Process | None = None
+
+
+def granian(port: int) -> list[str]:
+    command = ["granian", "--interface", "asgi", "--factory", _SERVED, "--host", "127.0.0.1"]
+    return [*command, "--port", str(port), "--workers", "1", "--log-level", "error"]
+
+
+def uvicorn(port: int) -> list[str]:
+    command = ["uvicorn", "--factory", _SERVED, "--port", str(port)]
+    return [*command, "--log-level", "critical", "--no-access-log"]
+
+
+Server = Callable[[int], list[str]]
+
+
+@contextmanager
+def ours_on_sqlite(model_port: int) -> Iterator[Peer]:
+    with sized_ledger("ours (SQLite)", model_port) as peer:
+        yield peer
+
+
+@contextmanager
+def ours_on_uvicorn(model_port: int) -> Iterator[Peer]:
+    with sized_ledger("ours (SQLite, uvicorn)", model_port, server=uvicorn) as peer:
+        yield peer
+
+
+@contextmanager
+def ours_on_postgres(model_port: int) -> Iterator[Peer]:
+    with _postgres() as ledger, _served("ours (Postgres)", ledger, model_port) as peer:
+        yield peer
+
+
+@contextmanager
+def ours_twice_on_postgres(model_port: int) -> Iterator[Peer]:
+    """Two processes on one database; connections take them in turns."""
+    name = "ours (Postgres, 2 processes)"
+    with _postgres() as ledger, _served(name, ledger, model_port, processes=2) as peer:
+        yield peer
+
+
+@contextmanager
+def sized_ledger(
+    name: str, model_port: int, *, accounts: int = 10, calls: int = 10, server: Server = granian
+) -> Iterator[Peer]:
+    """Ours on SQLite, with this many accounts and rows in the ledger."""
+    with tempfile.TemporaryDirectory() as home:
+        url = f"sqlite+aiosqlite:///{home}/platform.db"
+        asyncio.run(fill(url, accounts=accounts, calls=calls))
+        ledger = _Ledger(url, "written to the OS")
+        with _served(name, ledger, model_port, server=server) as peer:
+            yield peer
+
+
+@contextmanager
+def _postgres() -> Iterator[_Ledger]:
+    """A Postgres that waits for the disk, as in production."""
+    with ExitStack() as stack:
+        home = tempfile.mkdtemp(prefix="chat-platform-bench-")
+        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        server = stack.enter_context(throwaway_postgres(Path(home), is_durable=True))
+        url = server.url().replace("postgresql://", "postgresql+psycopg://", 1)
+        asyncio.run(fill(url, accounts=0, calls=10))
+        number = (server.cluster / "postmaster.pid").read_text().split()[0]
+        yield _Ledger(url, "fsynced", psutil.Process(int(number)))
+
+
+@contextmanager
+def _served(
+    name: str, ledger: _Ledger, model_port: int, *, server: Server = granian, processes: int = 1
+) -> Iterator[Peer]:
+    environment = {
+        "DATABASE_URL": ledger.url,
+        "LITELLM_BASE_URL": f"http://127.0.0.1:{model_port}",
+    }
+    ports = [free_port() for _ in range(processes)]
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(running([sys.executable, "-m", *server(port)], port, environment))
+            for port in ports
+        ]
+        yield Peer(
+            name,
+            tuple(
+                f"http://127.0.0.1:{port}/api/v1/llm-proxy/agent-{{n}}/chat/completions"
+                for port in ports
+            ),
+            tuple(started),
+            ledger.durable,
+            _HEADERS,
+            database=ledger.process,
+        )
