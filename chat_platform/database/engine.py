@@ -12,10 +12,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.util import await_only
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from alembic import command
+from chat_platform.database.connection_threads import ConnectionThreads
 from chat_platform.database.postgres_waiting import (
     BOUND_LOCKS,
     CONNECTING,
@@ -33,10 +35,7 @@ _KEPT_CONNECTIONS = 10
 def open_engine(url: str, *, connections: int = CONNECTIONS) -> AsyncEngine:
     """Return an engine with at most this many connections; on Postgres, idle ones stay open."""
     if make_url(url).get_backend_name() == "sqlite":
-        engine = create_async_engine(url, hide_parameters=True)
-        _set_up_sqlite(engine.sync_engine)
-        event.listen(engine.sync_engine, "close", _roll_back)
-        return engine
+        return _open_sqlite(url)
     kept = min(connections, _KEPT_CONNECTIONS)
     # prepare_threshold=None: a transaction pooler gives each transaction another connection, which
     # knows none of the statements that were prepared on the last one.
@@ -130,6 +129,21 @@ def open_sync_engine(url: str) -> Engine:
         pool_pre_ping=True,
         connect_args={"prepare_threshold": None, **CONNECTING},
     )
+
+
+def _open_sqlite(url: str) -> AsyncEngine:
+    threads = ConnectionThreads()
+    engine = create_async_engine(
+        url, hide_parameters=True, connect_args={"async_creator_fn": threads.connect}
+    )
+    _set_up_sqlite(engine.sync_engine)
+    event.listen(engine.sync_engine, "close", _roll_back)
+
+    @event.listens_for(engine.sync_engine, "engine_disposed")
+    def on_disposed(_: Engine) -> None:
+        await_only(threads.ended())
+
+    return engine
 
 
 def _connect_bounded(

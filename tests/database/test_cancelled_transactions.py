@@ -38,6 +38,24 @@ async def test_a_cancelled_statement_leaves_the_database_to_others(file: Path):
     await engine.dispose()
 
 
+async def test_a_disposed_engine_has_no_thread_left(file: Path):
+    engine = open_engine(f"sqlite+aiosqlite:///{file}")
+    statement = _Statement()
+    task = asyncio.create_task(statement.run(engine))
+    await asyncio.to_thread(statement.has_begun.wait, 10)
+    threads = {thread for thread in threading.enumerate() if "connection_worker" in thread.name}
+
+    # The first cancellation is waited for; the second one makes SQLAlchemy stop waiting.
+    for _ in range(2):
+        task.cancel()
+        await asyncio.wait((task,), timeout=0.05)
+    asyncio.get_running_loop().call_later(0.1, statement.may_end.set)
+    await engine.dispose()
+
+    assert task.done() and threads
+    assert not any(thread.is_alive() for thread in threads)
+
+
 class _Statement:
     """A statement that can be cancelled while SQLite executes it.
 

@@ -3,6 +3,7 @@
 import asyncio
 import selectors
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 from tests.faults.clock import Clock
@@ -69,5 +70,18 @@ class HurryingSelector(selectors.DefaultSelector):
                 super().register(fd, key.events, key.data)
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    def call_soon_threadsafe(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Do nothing once the run is over: threads of killed processes outlive it."""
+        try:
+            return super().call_soon_threadsafe(callback, *args, context=context)
+        except RuntimeError:
+            if not self.is_closed():
+                raise
+            return asyncio.Handle(callback, args, self, context)
+
+
 def new_loop(clock: Clock, is_frozen: IsFrozen) -> asyncio.AbstractEventLoop:
-    return asyncio.SelectorEventLoop(HurryingSelector(clock, is_frozen))
+    return _Loop(HurryingSelector(clock, is_frozen))
