@@ -119,8 +119,7 @@ class AdminState(AdministratorState):
             self.admin_problem = self._why(exc)
             return
         except ValueError:
-            say = self._words()
-            self.admin_problem = say("Use an amount such as 5.00.")
+            self.admin_problem = self._words()("Use an amount such as 5.00.")
             return
         self.editing = self.admin_problem = ""
         await self._list()
