@@ -8,6 +8,7 @@ export UV_LINK_MODE ?= hardlink
 WITHOUT_FUZZ := --ignore=tests/api/test_fuzz.py
 # schemathesis loads its report writer at the very end, which fails beneath Playwright's greenlets.
 BROWSER_PLUGINS := -p no:schemathesis
+OURS := ours_on_sqlite,ours_on_postgres
 
 .PHONY: help
 help: ## Explain every target
@@ -101,8 +102,8 @@ bench-hostile: .venv/.dev ## Show how long hostile texts keep the server from ev
 	@$(BIN)/python -m benchmarks.hostile
 
 .PHONY: bench-proxy
-bench-proxy: .venv/.dev ## Measure the LLM proxy beside nginx and other gateways, which it installs
-	@$(BIN)/python -m benchmarks.proxy
+bench-proxy: .venv/.dev ## Measure the LLM proxy beside nginx and other gateways (or BEFORE=folder)
+	@$(BIN)/python -m benchmarks.proxy $(if $(BEFORE),--only $(OURS) --before $(BEFORE))
 
 .PHONY: bench-web
 bench-web: tools ## Measure the chat page in Chromium beside Chainlit

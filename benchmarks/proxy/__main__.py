@@ -1,9 +1,11 @@
 """Runs the same work through every peer, in rounds, and prints tables, ratios and targets.
 
 In each round every peer is started, measured and stopped, one after the other: an idle peer would
-take memory and CPU from the others. `--only` takes the names of the peers' functions.
+take memory and CPU from the others. `--only` takes the names of the peers' functions; `--before`
+measures another commit of ours too.
 
 make bench-proxy        (python -m benchmarks.proxy [--seconds 2] [--rounds 3] [--only nginx])
+make bench-proxy BEFORE=../before   (this and another commit of ours, and nothing else)
 """
 
 import argparse
@@ -16,12 +18,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 
 from benchmarks.proxy import peers, report
 from benchmarks.proxy.flatness import flatness
 from benchmarks.proxy.measuring import prove, warm_measure
+from benchmarks.proxy.peers.ours import before
 from benchmarks.proxy.peers.peer import BURST, PACED, PLAIN, Missing, Peer
 from benchmarks.proxy.peers.processes import ROOT
 from benchmarks.proxy.peers.upstream import direct, upstream
@@ -52,9 +56,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-flatness", action="store_true")
     parser.add_argument("--only", default="", help="names of the peers' functions, with commas")
+    parser.add_argument("--before", type=Path, help="a folder with another commit and its .venv")
     options = parser.parse_args()
     chosen = set(options.only.split(",")) - {""}
     starts = [start for start in peers.ALL if not chosen or start.__name__ in chosen]
+    starts += before(options.before) if options.before else []
     run = Run()
     with upstream() as model_port:
         for turn in range(options.rounds):

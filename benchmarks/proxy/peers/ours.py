@@ -1,24 +1,47 @@
 """Our proxy on SQLite and on Postgres, with auth, budget checks and the durable ledger on."""
 
-import asyncio
 import shutil
-import sys
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from benchmarks.proxy.ours import KEY, fill
+from benchmarks.proxy.ours import KEY
 from benchmarks.proxy.peers.peer import Durable, Peer
-from benchmarks.proxy.peers.processes import free_port, running
+from benchmarks.proxy.peers.processes import ROOT, free_port, running
 from chat_platform.launcher.postgres import throwaway_postgres
 
 # As Letta's client marks a first attempt: the same body would otherwise count as a retry.
 _HEADERS = {"authorization": f"Bearer {KEY}", "x-stainless-retry-count": "0"}
 _SERVED = "benchmarks.proxy.ours:app"
+
+
+_FILL = (
+    "import asyncio, sys; from benchmarks.proxy.ours import fill;"
+    " asyncio.run(fill(sys.argv[1], accounts=int(sys.argv[2]), calls=int(sys.argv[3])))"
+)
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A folder with a commit of ours and its `.venv`."""
+
+    folder: Path
+
+    @property
+    def python(self) -> str:
+        return str(self.folder / ".venv" / "bin" / "python")
+
+    def fill(self, url: str, *, accounts: int, calls: int) -> None:
+        command = [self.python, "-c", _FILL, url, str(accounts), str(calls)]
+        subprocess.run(command, cwd=self.folder, check=True)
+
+
+THIS = Checkout(ROOT)
 
 
 @dataclass(frozen=True)
@@ -67,35 +90,67 @@ def ours_twice_on_postgres(model_port: int) -> Iterator[Peer]:
         yield peer
 
 
+def before(folder: Path) -> list[Callable[[int], AbstractContextManager[Peer]]]:
+    """Return what measures another commit of ours, in a folder of its own."""
+    checkout = Checkout(folder.resolve())
+
+    @contextmanager
+    def before_on_sqlite(model_port: int) -> Iterator[Peer]:
+        with sized_ledger("before (SQLite)", model_port, checkout=checkout) as peer:
+            yield peer
+
+    @contextmanager
+    def before_on_postgres(model_port: int) -> Iterator[Peer]:
+        with (
+            _postgres(checkout) as ledger,
+            _served("before (Postgres)", ledger, model_port, checkout=checkout) as peer,
+        ):
+            yield peer
+
+    return [before_on_sqlite, before_on_postgres]
+
+
 @contextmanager
 def sized_ledger(
-    name: str, model_port: int, *, accounts: int = 10, calls: int = 10, server: Server = granian
+    name: str,
+    model_port: int,
+    *,
+    accounts: int = 10,
+    calls: int = 10,
+    server: Server = granian,
+    checkout: Checkout = THIS,
 ) -> Iterator[Peer]:
     """Ours on SQLite, with this many accounts and rows in the ledger."""
     with tempfile.TemporaryDirectory() as home:
         url = f"sqlite+aiosqlite:///{home}/platform.db"
-        asyncio.run(fill(url, accounts=accounts, calls=calls))
+        checkout.fill(url, accounts=accounts, calls=calls)
         ledger = _Ledger(url, "written to the OS")
-        with _served(name, ledger, model_port, server=server) as peer:
+        with _served(name, ledger, model_port, server=server, checkout=checkout) as peer:
             yield peer
 
 
 @contextmanager
-def _postgres() -> Iterator[_Ledger]:
+def _postgres(checkout: Checkout = THIS) -> Iterator[_Ledger]:
     """A Postgres that waits for the disk, as in production."""
     with ExitStack() as stack:
         home = tempfile.mkdtemp(prefix="chat-platform-bench-")
         stack.callback(shutil.rmtree, home, ignore_errors=True)
         server = stack.enter_context(throwaway_postgres(Path(home), is_durable=True))
         url = server.url().replace("postgresql://", "postgresql+psycopg://", 1)
-        asyncio.run(fill(url, accounts=0, calls=10))
+        checkout.fill(url, accounts=0, calls=10)
         number = (server.cluster / "postmaster.pid").read_text().split()[0]
         yield _Ledger(url, "fsynced", psutil.Process(int(number)))
 
 
 @contextmanager
 def _served(
-    name: str, ledger: _Ledger, model_port: int, *, server: Server = granian, processes: int = 1
+    name: str,
+    ledger: _Ledger,
+    model_port: int,
+    *,
+    server: Server = granian,
+    processes: int = 1,
+    checkout: Checkout = THIS,
 ) -> Iterator[Peer]:
     environment = {
         "DATABASE_URL": ledger.url,
@@ -104,7 +159,14 @@ def _served(
     ports = [free_port() for _ in range(processes)]
     with ExitStack() as stack:
         started = [
-            stack.enter_context(running([sys.executable, "-m", *server(port)], port, environment))
+            stack.enter_context(
+                running(
+                    [checkout.python, "-m", *server(port)],
+                    port,
+                    environment,
+                    folder=checkout.folder,
+                )
+            )
             for port in ports
         ]
         yield Peer(

@@ -29,14 +29,21 @@ def chat_url(port: int) -> str:
 
 @contextmanager
 def running(
-    command: list[str], port: int, environment: dict[str, str] | None = None
+    command: list[str],
+    port: int,
+    environment: dict[str, str] | None = None,
+    *,
+    folder: Path = ROOT,
 ) -> Iterator[psutil.Process]:
-    """Yield the process once it listens on the port. Raises Missing with its last output."""
+    """Yield the process once it listens on the port. Raises Missing with its last output.
+
+    It runs in the folder, and imports from there.
+    """
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder), **(environment or {})},
             stdout=output,
             stderr=output,
             start_new_session=True,
