@@ -26,6 +26,7 @@ from chat_platform.ports import (
 )
 from chat_platform.values.clock import now_ms
 from chat_platform.values.ids import AccountId, AgentId
+from tests.waiting import eventually
 
 
 @dataclass
@@ -78,8 +79,7 @@ class FakeRuntime:
         self.open_runs.pop(run_id, None)
 
     async def _wait(self, run_id: str, gate: asyncio.Event) -> None:
-        while not gate.is_set() and run_id in self.open_runs:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+        await eventually(lambda: gate.is_set() or run_id not in self.open_runs, seconds=None)
 
     async def resume(self, agent_id: AgentId, run_id: str) -> AsyncGenerator[RunEvent, None]:
         raise Unavailable("This runtime keeps no runs.")

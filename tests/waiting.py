@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import httpx
@@ -10,10 +10,26 @@ import httpx
 T = TypeVar("T")
 
 
-async def eventually(is_so: Callable[[], object], *, seconds: float = 5) -> None:
+async def eventually(is_so: Callable[[], object], *, seconds: float | None = 5) -> None:
     async with asyncio.timeout(seconds):
         while not is_so():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+
+
+async def eventually_found(
+    find: Callable[[], Awaitable[T | None]], *, seconds: float = 5, pause_seconds: float = 0.01
+) -> T:
+    """Return the first true value that `find` returns."""
+    async with asyncio.timeout(seconds):
+        while not (found := await find()):  # noqa: ASYNC110
+            await asyncio.sleep(pause_seconds)
+    return found
+
+
+async def let_loop_run(rounds: int) -> None:
+    """Let the event loop do what it can do at once, so many times."""
+    for _ in range(rounds):
+        await asyncio.sleep(0)
 
 
 def wait_for(

@@ -18,6 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.waiting import eventually
+
 _DIMENSIONS = 256
 
 
@@ -147,8 +149,7 @@ async def serve(model: ScriptedModel) -> AsyncIterator[ScriptedModel]:
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[method-assign]
     task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
+    await eventually(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
     model.url = f"http://127.0.0.1:{port}"
     try:

@@ -15,6 +15,7 @@ from chat_platform.values.clock import now_ms
 from chat_platform.values.ids import AccountId, CallId, new_id
 from tests.litellm_rig import LiteLlmRig
 from tests.proxy.fake_upstream import FakeUpstream, completion
+from tests.waiting import eventually_found
 
 pytestmark = [pytest.mark.rig, pytest.mark.timeout(400)]
 
@@ -107,14 +108,11 @@ async def test_what_a_call_cost_is_found_by_our_call_id(
     call_id = new_id()
     await _call(litellm_rig, key, call_id)
 
-    records: Sequence[SpendRecord] | None = []
-    for _ in range(60):
-        records = await real.spend(account_id, since_ms=now_ms() - 60_000, until_ms=now_ms())
-        if records:
-            break
-        await asyncio.sleep(0.5)
+    async def find() -> Sequence[SpendRecord] | None:
+        return await real.spend(account_id, since_ms=now_ms() - 60_000, until_ms=now_ms())
 
-    assert records
+    records = await eventually_found(find, seconds=30, pause_seconds=0.5)
+
     assert [(r.call_id, r.cost_nano_usd, r.is_success) for r in records] == [
         (CallId(call_id), 4800, True)
     ]

@@ -11,6 +11,7 @@ import pytest
 from chat_platform.demo_model.app import ConnectionCut, create_app
 from chat_platform.demo_model.tokens import count_tokens
 from tests.demo_model.conversation import TOOLS, system, user
+from tests.waiting import eventually_found
 
 
 @pytest.fixture
@@ -37,6 +38,10 @@ def request(text: str, **more: Any) -> dict[str, Any]:
 
 async def post(client: httpx.AsyncClient, text: str, **more: Any) -> httpx.Response:
     return await client.post("/v1/chat/completions", json=request(text, **more))
+
+
+async def _calls(client: httpx.AsyncClient) -> list[Any]:
+    return (await client.get("/__calls")).json()
 
 
 def events(answer: httpx.Response) -> list[Any]:
@@ -200,21 +205,20 @@ async def test_it_lists_the_calls_that_came(faulty: httpx.AsyncClient):
     )
     await post(faulty, "[[fail 500]]")
 
-    calls = (await faulty.get("/__calls")).json()
+    calls = await _calls(faulty)
     await faulty.delete("/__calls")
 
     assert [call["state"] for call in calls] == ["done", "failed"]
     assert calls[0]["authorization"] == "Bearer sk-1"
     assert calls[0]["usage"]["total_tokens"] > 0
-    assert (await faulty.get("/__calls")).json() == []
+    assert await _calls(faulty) == []
 
 
 async def test_a_caller_who_leaves_is_noted(faulty: httpx.AsyncClient):
     slow = asyncio.create_task(post(faulty, "[[silence 30]]", stream=True))
-    while not (await faulty.get("/__calls")).json():  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
+    await eventually_found(lambda: _calls(faulty))
 
     slow.cancel()
     await asyncio.gather(slow, return_exceptions=True)
 
-    assert (await faulty.get("/__calls")).json()[0]["state"] == "disconnected"
+    assert (await _calls(faulty))[0]["state"] == "disconnected"
