@@ -1,7 +1,10 @@
 """Short ways to write ledger entries in tests."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
+
+import pytest
 
 from chat_platform.billing import ledger
 from chat_platform.billing.ledger_rows import (
@@ -14,9 +17,11 @@ from chat_platform.billing.ledger_rows import (
 )
 from chat_platform.context import AppContext
 from chat_platform.database.engine import transaction
+from chat_platform.database.group_commit.statements import Planner
 from chat_platform.models import Account, Agent, ModelCall, Turn
 from chat_platform.values.clock import now_ms
 from chat_platform.values.ids import AccountId, AgentId, CallId, TurnId, new_id
+from tests.waiting import eventually
 
 CENT = 10_000_000
 TERMS = BudgetTerms(limit_nano_usd=100 * CENT, period="30d", background_percent=20)
@@ -87,6 +92,23 @@ async def refused(ctx: AppContext, entry: Intent) -> Refused:
     outcome = await ledger.open_call(ctx, entry)
     assert isinstance(outcome, Refused), outcome
     return outcome
+
+
+async def waiting_call(ctx: AppContext, entry: Intent) -> asyncio.Task[Opened | Refused]:
+    """Ask for a call that must wait for others; return once it was put off and asks again."""
+    asked = 0
+    commit = ctx.writer.commit
+
+    def counted(planner: Planner[Any, Any], item: Any) -> asyncio.Future[Any]:
+        nonlocal asked
+        asked += item is entry
+        return commit(planner, item)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ctx.writer, "commit", counted)
+        calling = asyncio.create_task(ledger.open_call(ctx, entry))
+        await eventually(lambda: asked > 1 or calling.done())
+    return calling
 
 
 async def left_to_die(ctx: AppContext, entry: Intent) -> None:

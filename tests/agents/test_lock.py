@@ -11,6 +11,7 @@ from chat_platform.database.engine import reading, transaction
 from chat_platform.errors import Conflict
 from chat_platform.models import Account, Turn
 from chat_platform.values.ids import AccountId
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -54,17 +55,18 @@ async def test_bob_does_not_wait_for_alice(ctx: AppContext, alice: AccountId, bo
 
 
 async def test_of_many_at_once_one_gets_the_lock(ctx: AppContext, alice: AccountId):
-    async def try_to_hold() -> bool:
+    refusals: list[Conflict] = []
+
+    async def try_to_hold() -> None:
         try:
             async with hold(ctx, alice, "memory"):
-                await asyncio.sleep(0.2)
-        except Conflict:
-            return False
-        return True
+                await eventually(lambda: len(refusals) == 7)
+        except Conflict as refusal:
+            refusals.append(refusal)
 
-    outcomes = await asyncio.gather(*(try_to_hold() for _ in range(8)))
+    await asyncio.gather(*(try_to_hold() for _ in range(8)))
 
-    assert outcomes.count(True) == 1
+    assert len(refusals) == 7
 
 
 async def test_a_failing_action_releases_the_lock_and_is_marked_failed(
@@ -83,7 +85,7 @@ async def test_a_cancelled_action_releases_the_lock(ctx: AppContext, alice: Acco
     async def hold_forever() -> None:
         async with hold(ctx, alice, "memory"):
             is_held.set()
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
     task = asyncio.create_task(hold_forever())
     await is_held.wait()
@@ -140,7 +142,7 @@ async def test_a_caller_that_goes_away_at_any_moment_leaves_no_lock(
 ):
     async def act() -> None:
         async with hold(ctx, alice, "memory"):
-            await asyncio.sleep(10)
+            await asyncio.Event().wait()
 
     acting = asyncio.create_task(act())
     for _ in range(steps):

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlmodel import select
+from structlog.testing import capture_logs
 
 from chat_platform.billing import budgets, ledger
 from chat_platform.billing.ledger_rows import MAX_TOKENS, Opened, Refused, Tokens
@@ -26,6 +27,7 @@ from tests.ledger_entries import (
     refused,
     settlement,
     start_turn,
+    waiting_call,
 )
 from tests.waiting import eventually
 
@@ -103,8 +105,9 @@ async def test_a_settlement_that_waits_for_its_retry_is_written_at_an_orderly_st
     await opened(ctx, entry)
     await _execute(ctx, "alter table model_calls rename to away")
     ledger.settle_call(ctx, settlement(entry, 54_800))
-    stopping = asyncio.create_task(ledger.flush(ctx))
-    await asyncio.sleep(0.3)
+    with capture_logs() as logs:
+        stopping = asyncio.create_task(ledger.flush(ctx))
+        await eventually(lambda: len(logs) > 1)
     await _execute(ctx, "alter table away rename to model_calls")
 
     await stopping
@@ -234,8 +237,7 @@ async def test_short_of_a_worst_case_calls_run_one_at_a_time(ctx: AppContext, pa
     await budgets.set_limit(ctx, payer.account_id, limit_nano_usd=CENT + CENT // 2)
     first, second = intent(ctx, payer), intent(ctx, payer)
     await opened(ctx, first)
-    waiting = asyncio.create_task(ledger.open_call(ctx, second))
-    await asyncio.sleep(0.05)
+    waiting = await waiting_call(ctx, second)
     assert not waiting.done()
 
     await ledger.settle_call(ctx, settlement(first, 1000))

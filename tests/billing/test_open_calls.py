@@ -8,16 +8,17 @@ from chat_platform.values.ids import AccountId, AgentId, CallId, TurnId
 HERS, HER_NEXT, HIS = TurnId("hers"), TurnId("her-next"), TurnId("his")
 
 
-async def _relay(calls: OpenCalls, turn_id: TurnId | None, *, later: TurnId | None = None) -> None:
-    """Relay a call of the turn; `later` is the turn that its intent assigns a moment later."""
+async def _relay(
+    calls: OpenCalls, turn_id: TurnId | None, *, intent: asyncio.Future[TurnId] | None = None
+) -> None:
+    """Relay a call of the turn, or of the one that its intent assigns."""
     task = asyncio.current_task()
     assert task
     call = OpenCall(CallId("call"), AgentId("agent"), AccountId("someone"), task, turn_id)
     with calls.listed(call):
-        await asyncio.sleep(0.01)
-        if later:
-            calls.assign(call, later)
-        await asyncio.sleep(60)
+        if intent:
+            calls.assign(call, await intent)
+        await asyncio.Event().wait()
 
 
 async def test_abort_ends_that_turns_calls_and_no_others():
@@ -42,10 +43,12 @@ async def test_abort_ends_that_turns_calls_and_no_others():
 
 async def test_a_call_whose_intent_was_on_its_way_at_the_abort_ends_too():
     calls = OpenCalls()
-    relaying = asyncio.create_task(_relay(calls, None, later=HERS))
+    intent: asyncio.Future[TurnId] = asyncio.get_running_loop().create_future()
+    relaying = asyncio.create_task(_relay(calls, None, intent=intent))
     await asyncio.sleep(0)
 
     calls.abort(HERS)
+    intent.set_result(HERS)
 
     await asyncio.wait([relaying], timeout=5)
     assert relaying.cancelled()

@@ -42,6 +42,7 @@ from tests.ledger_entries import (
     refused,
     settlement,
     start_turn,
+    waiting_call,
 )
 from tests.registering import with_settings
 
@@ -134,8 +135,7 @@ async def test_short_of_a_worst_case_everybodys_calls_run_one_at_a_time(ctx: App
     alice, bob = await replying(ctx, "alice"), await replying(ctx, "bob")
     first = intent(ctx, alice)
     await opened(ctx, first)
-    waiting = asyncio.create_task(ledger.open_call(ctx, intent(ctx, bob)))
-    await asyncio.sleep(0.05)
+    waiting = await waiting_call(ctx, intent(ctx, bob))
     assert not waiting.done()
 
     await ledger.settle_call(ctx, settlement(first, CENT))

@@ -11,8 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from chat_platform.database.engine import open_engine, transaction
+from chat_platform.database.group_commit.sqlite import SqliteCommits
 from chat_platform.database.group_commit.statements import Plan, Statement, Step
 from chat_platform.database.writer import GroupWriter
+from tests.waiting import eventually
 
 INSERT = Statement("insert into notes (id, size) values (:id, :size)")
 SIZES = Statement("select id, size from notes where id in :ids order by id")
@@ -90,16 +92,28 @@ async def test_a_database_that_another_connection_writes_is_waited_for(
     file = make_url(database_url).database or ""
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("begin immediate")
+        tries = _tries(writer)
         first = writer.commit(insert, ("first", 1))
-        await asyncio.sleep(0.05)
+        # The second is patient: it waits for the lock.
+        await eventually(lambda: len(tries) == 2)
         second = writer.commit(insert, ("second", 2))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
         assert not first.done()
 
         other.execute("commit")
 
     assert await asyncio.gather(first, second) == [1, 1]
     assert await writer.commit(insert, ("third", 3)) == 1
+
+
+def _tries(writer: GroupWriter) -> list[str]:
+    """Return a list that grows with each transaction that the writer tries to begin."""
+    tries: list[str] = []
+    assert isinstance(writer._commits, SqliteCommits)
+    writer._commits._connect().set_trace_callback(
+        lambda statement: tries.append(statement) if statement == "begin immediate" else None
+    )
+    return tries
 
 
 class TestPostgres:
