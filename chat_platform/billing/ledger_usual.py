@@ -1,8 +1,8 @@
 """The usual case of the ledger in one step: a call that is affordable, and its orderly end.
 
-Each entry takes two statements, which find by themselves whether the case is usual. Any other entry
-is left to the full plan (`ledger_writes`): a refusal, a first call, a new period, a correction.
-Both lock the account's budget before they touch its calls.
+Each entry takes one statement, which finds by itself whether the case is usual. Any other entry is
+left to the full plan (`ledger_writes`): a refusal, a first call, a new period, a correction. Both
+lock the account's budget before they touch its calls.
 """
 
 from typing import Literal, TypeGuard
@@ -38,7 +38,7 @@ _LOCK = Statement(
     " order by account_id for update",
     only_locks=True,
 )
-_OPEN = Statement(
+_INSERT = (
     "insert into model_calls (id, account_id, agent_id, turn_id, kind, model, state,"
     " prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nano_usd,"
     " cost_source, reserved_nano_usd, period_start_ms, owner, lease_until_ms, started_at_ms)"
@@ -65,16 +65,27 @@ _OPEN = Statement(
     " + b.limit_nano_usd % 100 * :background_percent / 100))"
     " and ((t.id is not null and not (t.kind = 'memory' and :kind = 'chat'))"
     " or not exists (select 1 from turns loose where loose.account_id = a.id"
-    " and loose.run_until_ms > :database_now_ms)) returning turn_id"
+    " and loose.run_until_ms > :database_now_ms))"
 )
-_HOLD = Statement(
+_HOLD = (
     "update budgets set open_calls = budgets.open_calls + 1,"
     " reserved_nano_usd = budgets.reserved_nano_usd + c.reserved_nano_usd,"
     " background_reserved_nano_usd = budgets.background_reserved_nano_usd"
-    " + case when c.kind = 'background' then c.reserved_nano_usd else 0 end"
-    " from model_calls c where c.id = :call_id and budgets.account_id = c.account_id"
+    " + case when c.kind = 'background' then c.reserved_nano_usd else 0 end from {calls} c"
 )
-_CHARGE = Statement(
+_OPEN = Statement(
+    f"with opened as ({_INSERT} returning account_id, turn_id, kind, reserved_nano_usd),"  # noqa: S608
+    f" held as ({_HOLD.format(calls='opened')} where budgets.account_id = c.account_id)"
+    " select turn_id from opened",
+    # There, `returning` costs more than another statement.
+    sqlite=(
+        _INSERT,
+        f"{_HOLD.format(calls='model_calls')}"
+        " where c.id = :call_id and budgets.account_id = c.account_id",
+        "select turn_id from model_calls where id = :call_id",
+    ),
+)
+_CHARGE = (
     "update budgets set open_calls = budgets.open_calls - 1,"
     " reserved_nano_usd = budgets.reserved_nano_usd - c.reserved_nano_usd,"
     " spent_nano_usd = budgets.spent_nano_usd + cast(:cost as bigint),"
@@ -86,7 +97,7 @@ _CHARGE = Statement(
     " and budgets.account_id = c.account_id and budgets.account_id = :account_id"
     " and budgets.period_start_ms = c.period_start_ms"
 )
-_SETTLE = Statement(
+_CLOSE = (
     "update model_calls set state = :state, prompt_tokens = :prompt_tokens,"
     " completion_tokens = :completion_tokens, cached_tokens = :cached_tokens,"
     " reasoning_tokens = :reasoning_tokens, cost_nano_usd = :cost, cost_source = :cost_source,"
@@ -95,7 +106,11 @@ _SETTLE = Statement(
     " first_byte_ms = :first_byte_ms, total_ms = :total_ms"
     " where id = :call_id and account_id = :account_id and state = 'dispatched'"
     " and period_start_ms = (select b.period_start_ms from budgets b"
-    " where b.account_id = :account_id) returning id"
+    " where b.account_id = :account_id)"
+)
+_SETTLE = Statement(
+    f"with charged as ({_CHARGE}) {_CLOSE} returning id",
+    sqlite=(_CHARGE, _CLOSE, "select 1 where changes() > 0"),
 )
 
 _Result = Opened | Refused | bool
@@ -113,10 +128,10 @@ def book_usual(entries: list[Entry], otherwise: Planner[Entry, _Result]) -> Plan
     step = Step(is_last=True)
     step.add(_LOCK, account_ids=sorted(usual))
     for entry in usual.values():
-        step.queries += _opening(entry) if isinstance(entry, Intent) else _settling(entry)
+        step.queries.append(_opening(entry) if isinstance(entry, Intent) else _settling(entry))
     _locked, *found = yield step
-    told = zip(usual.values(), found[::2], found[1::2], strict=True)
-    results = {id(entry): _result(entry, first, second) for entry, first, second in told}
+    told = zip(usual.values(), found, strict=True)
+    results = {id(entry): _result(entry, rows) for entry, rows in told}
     return [results.get(id(entry)) or again for entry in entries]
 
 
@@ -135,13 +150,13 @@ def _may_be_usual(entry: Entry) -> TypeGuard[Intent | Settlement]:
     return isinstance(entry, Settlement) and 0 <= entry.cost_nano_usd <= MAX_COST_NANO_USD
 
 
-def _result(entry: Intent | Settlement, first: Rows, second: Rows) -> Opened | Literal[True] | None:
-    if isinstance(entry, Intent):
-        return Opened(first[0][0], entry.worst_case_nano_usd) if first else None
-    return True if second else None
+def _result(entry: Intent | Settlement, rows: Rows) -> Opened | Literal[True] | None:
+    if not rows:
+        return None
+    return Opened(rows[0][0], entry.worst_case_nano_usd) if isinstance(entry, Intent) else True
 
 
-def _opening(intent: Intent) -> list[tuple[Statement, Params]]:
+def _opening(intent: Intent) -> tuple[Statement, Params]:
     params: Params = {
         "call_id": intent.call_id,
         "account_id": intent.account_id,
@@ -157,10 +172,10 @@ def _opening(intent: Intent) -> list[tuple[Statement, Params]]:
         "lease_ms": _LEASE_MS,
         "now_ms": intent.now_ms,
     }
-    return [(_OPEN, params), (_HOLD, params)]
+    return _OPEN, params
 
 
-def _settling(entry: Settlement) -> list[tuple[Statement, Params]]:
+def _settling(entry: Settlement) -> tuple[Statement, Params]:
     tokens = sane_tokens(entry.tokens)
     params: Params = {
         "call_id": entry.call_id,
@@ -179,4 +194,4 @@ def _settling(entry: Settlement) -> list[tuple[Statement, Params]]:
         "first_byte_ms": entry.first_byte_ms,
         "total_ms": entry.total_ms,
     }
-    return [(_CHARGE, params), (_SETTLE, params)]
+    return _SETTLE, params

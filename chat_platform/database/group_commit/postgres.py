@@ -20,7 +20,14 @@ from psycopg.errors import (
     error_from_result,
 )
 
-from chat_platform.database.group_commit.statements import Params, Planner, Rows, Statement
+from chat_platform.database.group_commit.statements import (
+    Params,
+    Plan,
+    Planner,
+    Rows,
+    Statement,
+    Step,
+)
 from chat_platform.database.group_commit.waiting import (
     Outcome,
     Waiting,
@@ -28,13 +35,15 @@ from chat_platform.database.group_commit.waiting import (
     outcomes_of,
     tell_all,
 )
-from chat_platform.database.postgres_waiting import ANSWER_SECONDS, BOUND_LOCKS, CONNECTING, Silent
+from chat_platform.database.postgres_waiting import ANSWER_SECONDS, CONNECTING, LOCK_SECONDS, Silent
 
-_BEGINNING: list[tuple[Statement, Params]] = [
-    (Statement("begin"), {}),
-    (Statement(BOUND_LOCKS), {}),
-]
-_COMMIT = Statement("commit")
+# `set local` would warn where no transaction was begun.
+_BOUND: tuple[Statement, Params] = (
+    Statement(f"select set_config('lock_timeout', '{LOCK_SECONDS}s', true)"),
+    {},
+)
+_BEGIN: tuple[Statement, Params] = (Statement("begin"), {})
+_COMMIT: tuple[Statement, Params] = (Statement("commit"), {})
 _OK = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _INTEGERS = (20, 21, 23)
 
@@ -107,22 +116,15 @@ class PostgresCommits:
     async def _run(self, group: Sequence[Waiting]) -> Sequence[Any]:
         pipeline = await self._connect()
         plan = group[0].work([write.item for write in group])
-        is_begun = is_committed = False
         try:
             step = next(plan)
-            while True:
-                beginning = [] if is_begun else _BEGINNING
-                queries = [*beginning, *step.queries]
-                if step.is_last:
-                    queries.append((_COMMIT, {}))
-                rows = await pipeline.exchange(queries)
-                rows = rows[len(beginning) : len(rows) - step.is_last]
-                is_begun, is_committed = True, step.is_last
+            if step.is_last:
+                # All that is sent until a Sync is one transaction, which the Sync commits.
+                _, *rows = await pipeline.exchange([_BOUND, *step.queries])
                 step = plan.send(rows)
         except StopIteration as end:
-            if is_begun and not is_committed:
-                await pipeline.exchange([(_COMMIT, {})])
             return end.value
+        return await _run_in_steps(pipeline, plan, step)
 
     async def _connect(self) -> "_Pipeline":
         if self._pipeline and self._pipeline.is_broken:
@@ -143,6 +145,21 @@ class PostgresCommits:
             await pipeline.close()
 
 
+async def _run_in_steps(pipeline: "_Pipeline", plan: Plan[Any], step: Step) -> Sequence[Any]:
+    beginning, is_committed = [_BEGIN, _BOUND], False
+    try:
+        while True:
+            end = [_COMMIT] if step.is_last else []
+            rows = await pipeline.exchange([*beginning, *step.queries, *end])
+            rows = rows[len(beginning) : len(rows) - len(end)]
+            beginning, is_committed = [], step.is_last
+            step = plan.send(rows)
+    except StopIteration as end:
+        if not is_committed:
+            await pipeline.exchange([_COMMIT])
+        return end.value
+
+
 class _Pipeline:
     """One connection in pipeline mode: many statements out, many results back."""
 
@@ -155,6 +172,7 @@ class _Pipeline:
         self._loop = asyncio.get_running_loop()
         self._socket = self._pgconn.socket
         self._readable: asyncio.Future[None] | None = None
+        self._is_silent = False
         self.is_broken = False
         self._loop.add_reader(self._socket, self._read)
 
@@ -168,18 +186,20 @@ class _Pipeline:
 
         Raises psycopg.Error; Silent when the answer takes too long.
         """
+        # A fraction of the cost of `asyncio.timeout`.
+        limit = self._loop.call_later(ANSWER_SECONDS, self._fall_silent)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._exchange(queries)
-        except TimeoutError:
-            raise Silent("Postgres does not answer") from None
+            return await self._exchange(queries)
+        finally:
+            limit.cancel()
 
     async def _exchange(self, queries: Sequence[tuple[Statement, Params]]) -> list[Rows]:
         news = [self._send(statement, params) for statement, params in queries]
         self._pgconn.pipeline_sync()
-        while self._pgconn.flush():  # noqa: ASYNC110
+        while self._pgconn.flush():
             # The socket is full: Postgres may be waiting for us to read.
             await asyncio.sleep(0.001)
+            self._ensure_heard()
         results = await self._results()
         failed = [result for result in results if result.status not in _OK]
         if failed:
@@ -205,6 +225,7 @@ class _Pipeline:
             while self._pgconn.is_busy() and not self.is_broken:
                 self._readable = self._loop.create_future()
                 await self._readable
+                self._ensure_heard()
             if self.is_broken or self._pgconn.status == pq.ConnStatus.BAD:
                 raise psycopg.OperationalError("the connection to Postgres was lost")
             result = self._pgconn.get_result()
@@ -213,12 +234,23 @@ class _Pipeline:
             if result:
                 results.append(result)
 
+    def _fall_silent(self) -> None:
+        self._is_silent = True
+        self._wake()
+
+    def _ensure_heard(self) -> None:
+        if self._is_silent:
+            raise Silent("Postgres does not answer")
+
     def _read(self) -> None:
         try:
             self._pgconn.consume_input()
         except psycopg.OperationalError:
             self.is_broken = True
             self._loop.remove_reader(self._socket)
+        self._wake()
+
+    def _wake(self) -> None:
         readable, self._readable = self._readable, None
         if readable and not readable.done():
             readable.set_result(None)

@@ -12,7 +12,13 @@ from contextlib import suppress
 from itertools import chain
 from typing import Any
 
-from chat_platform.database.group_commit.statements import Planner, Rows, Step
+from chat_platform.database.group_commit.statements import (
+    Params,
+    Planner,
+    Rows,
+    Statement,
+    Step,
+)
 from chat_platform.database.group_commit.waiting import (
     Outcome,
     Waiting,
@@ -153,10 +159,16 @@ def _run(connection: sqlite3.Connection, group: Sequence[Waiting]) -> Sequence[A
 
 
 def _rows(connection: sqlite3.Connection, step: Step) -> list[Rows]:
-    return [
-        [] if statement.only_locks else connection.execute(*statement.sqlite(params)).fetchall()
-        for statement, params in step.queries
-    ]
+    return [_executed(connection, statement, params) for statement, params in step.queries]
+
+
+def _executed(connection: sqlite3.Connection, statement: Statement, params: Params) -> Rows:
+    if statement.only_locks:
+        return []
+    texts, values = statement.sqlite(params)
+    for text in texts[:-1]:
+        connection.execute(text, values)
+    return connection.execute(texts[-1], values).fetchall()
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

@@ -31,15 +31,18 @@ class Statement:
 
     `for update` is left out on SQLite, where a write transaction locks the whole database, and
     with it a statement that `only_locks`. `:database_now_ms` comes from the database's clock.
+    `sqlite`: what SQLite executes instead, in this order; the last one's rows are the result.
     """
 
-    def __init__(self, text: str, *, only_locks: bool = False) -> None:
+    def __init__(
+        self, text: str, *, only_locks: bool = False, sqlite: Sequence[str] | None = None
+    ) -> None:
         self.only_locks = only_locks
-        unlocked = _LOCK.sub("", text)
+        texts = [_LOCK.sub("", one) for one in sqlite or [text]]
         self._lists = _LIST.findall(text)
         self._has_now = _NOW in text
-        self._one = _LIST.sub(r"= :\1", unlocked)
-        self._many = _LIST.sub(r"in (select value from json_each(:\1))", unlocked)
+        self._one = [_LIST.sub(r"= :\1", one) for one in texts]
+        self._many = [_LIST.sub(r"in (select value from json_each(:\1))", one) for one in texts]
         clocked = text.replace(_NOW, POSTGRES_NOW_MS)
         self.names = list(dict.fromkeys(_NAME.findall(clocked)))
         """The parameters in the order of their numbers on Postgres."""
@@ -49,8 +52,8 @@ class Statement:
         self.prepared_name = b"cp_" + hashlib.sha256(self.postgres).hexdigest()[:24].encode()
         """A hash of its text: the same name means the same statement, whoever prepared it."""
 
-    def sqlite(self, params: Params) -> tuple[str, Params]:
-        """Return the text and parameters for SQLite, which has neither lists nor a clock."""
+    def sqlite(self, params: Params) -> tuple[list[str], Params]:
+        """Return the texts and parameters for SQLite, which has neither lists nor a clock."""
         if self._has_now:
             params = {**params, "database_now_ms": now_ms()}
         if not self._lists:
