@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager, suppress
 import psycopg
 from sqlalchemy.engine import make_url
 
+_READY = b"Z\0\0\0\5"
+"""Before a last byte, the end of every answer."""
+
 
 def cut_connections(url: str) -> int:
     """End every connection to the database, as in a restart; return how many there were."""
@@ -91,9 +94,8 @@ class Wire:
                 self.cuts += 1
                 is_lost.set()
                 back.write(data)
-                # Postgres has it: only its answer is lost.
-                await asyncio.sleep(0.2)
-                return
+                # The answer, which is lost, ends this.
+                await asyncio.Event().wait()
             back.write(data)
             with suppress(ConnectionError):
                 await back.drain()
@@ -104,6 +106,8 @@ class Wire:
         while data := await there.read(65536):
             if not is_lost.is_set():
                 writer.write(data)
+            elif data[-6:-1] == _READY:
+                return
 
     async def close(self) -> None:
         for task in self._tasks:

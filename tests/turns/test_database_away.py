@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from chat_platform.agents import agents
 from chat_platform.billing import ledger
@@ -26,6 +27,7 @@ from tests.people import Person
 from tests.postgres_trouble import Wire, cut_connections, wire_to
 from tests.turn_rows import add_turn
 from tests.turn_talk import events_of, messages_of, talk, turn_row, until
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -169,9 +171,10 @@ async def test_a_turn_whose_end_cannot_be_written_is_ended_as_soon_as_it_can(
     gate: asyncio.Event,
 ):
     turn_id = await _begin(ctx, alice, runtime, "One. ", "Two. ")
-    wire[0].is_refusing = True
-    gate.set()
-    await asyncio.sleep(1)
+    with capture_logs() as logs:
+        wire[0].is_refusing = True
+        gate.set()
+        await eventually(lambda: len([e for e in logs if e["event"] == "database.away"]) > 4)
     assert turn_id in ctx.running_turns.ids
 
     wire[0].is_refusing = False

@@ -281,9 +281,8 @@ async def test_a_turn_that_fails_of_a_locked_database_leaves_no_call_outside_its
         lock.execute("begin immediate")
         assert runtime.gate
         runtime.gate.set()
-        await asyncio.sleep(20)
+        await asyncio.wait_for(calling, 60)
 
-    await calling
     await ctx.running_turns.wait(30)
 
     row = await turn_row(ctx, alice, turn_id)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
+from redis.asyncio import Redis
 
 from chat_platform.billing.open_calls import OpenCall, OpenCalls
 from chat_platform.context import AppContext
@@ -16,12 +17,13 @@ from chat_platform.ports import TextPiece
 from chat_platform.turns import control
 from chat_platform.turns.events import text_of
 from chat_platform.turns.feed import TurnFeed
-from chat_platform.turns.redis_feed import relayed_turns
+from chat_platform.turns.redis_feed import _CHANNEL, relayed_turns
 from chat_platform.turns.running import RunningTurns
 from chat_platform.values.ids import AgentId, CallId
 from tests.fakes import FakeRuntime
 from tests.people import Person
 from tests.turn_talk import events_of, until
+from tests.waiting import eventually_found
 
 
 @pytest.fixture
@@ -40,9 +42,16 @@ async def processes(
         )
         for name in ("first", "second")
     )
-    async with relayed_turns(first), relayed_turns(second):
+    async with relayed_turns(first), relayed_turns(second), Redis.from_url(redis_url) as redis:
+        await eventually_found(lambda: _are_listening(redis))
         yield first, second
         await first.running_turns.interrupt()
+
+
+async def _are_listening(redis: Redis) -> bool:
+    """Tell whether both processes have subscribed."""
+    [(_, listeners)] = await redis.pubsub_numsub(_CHANNEL)
+    return listeners == 2
 
 
 @pytest.fixture
@@ -111,9 +120,6 @@ async def test_a_turn_that_begins_wakes_who_shows_the_account_in_another_process
 ):
     first, second = processes
     with second.turn_feed.listen(alice.id) as news:
-        # The other process may not have subscribed yet.
-        await asyncio.sleep(0.3)
-
         await control.start_turn(first, alice.account, text="Hello")
 
         async with asyncio.timeout(3):
