@@ -14,12 +14,14 @@ from chat_platform.billing import account_keys, budgets, ledger
 from chat_platform.context import AppContext
 from chat_platform.database.engine import reading, transaction
 from chat_platform.models import Account, ModelCall
+from chat_platform.proxy.payers import Payers
 from chat_platform.settings import Settings
 from chat_platform.values.clock import now_ms
 from chat_platform.values.ids import AccountId
 from tests.fakes import FakeGateway
 from tests.ledger_entries import CENT, Payer, intent, opened, settlement, start_turn
 from tests.proxy.fake_upstream import FakeUpstream, completion, embedding, error
+from tests.waiting import eventually
 
 CHAT: dict[str, Any] = {"model": "demo-chat", "max_tokens": 10, "messages": []}
 EMBED: dict[str, Any] = {"model": "demo-embedding", "input": "Hi"}
@@ -410,17 +412,28 @@ async def test_the_test_route_tells_of_a_gateway_that_is_down(
 
 
 async def test_many_first_calls_ask_for_one_key(
-    ctx: AppContext, proxy: httpx.AsyncClient, agent: Payer, gateway: FakeGateway
+    ctx: AppContext,
+    proxy: httpx.AsyncClient,
+    agent: Payer,
+    gateway: FakeGateway,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     await start_turn(ctx, agent)
     asked: list[AccountId] = []
-    make = gateway.open_account
+    find, make = Payers.of_agent, gateway.open_account
+    seekers = 0
+
+    async def count_seekers(*whose: Any) -> Any:
+        nonlocal seekers
+        seekers += 1
+        return await find(*whose)
 
     async def count(account_id: AccountId, *, key_version: int) -> str:
         asked.append(account_id)
-        await asyncio.sleep(0.05)
+        await eventually(lambda: seekers == 8)
         return await make(account_id, key_version=key_version)
 
+    monkeypatch.setattr(Payers, "of_agent", count_seekers)
     gateway.open_account = count  # type: ignore[method-assign]
     answers = await asyncio.gather(*(_chat(proxy, agent) for _ in range(8)))
 

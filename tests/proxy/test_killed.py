@@ -25,6 +25,7 @@ from chat_platform.models import Budget, ModelCall
 from chat_platform.values.clock import now_ms
 from tests.ledger_entries import Payer, intent, opened
 from tests.proxy.fake_upstream import FakeUpstream, completion, whole_stream
+from tests.waiting import eventually_found
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -46,7 +47,7 @@ async def _server(url: str, upstream: FakeUpstream) -> AsyncIterator[tuple[int, 
         env={**os.environ, "DATABASE_URL": url, "LITELLM_BASE_URL": upstream.url},
     )
     try:
-        await _wait_for(port)
+        await eventually_found(lambda: _is_listening(port), seconds=60, pause_seconds=0.05)
         yield process.pid, port
     finally:
         with suppress(ProcessLookupError):
@@ -54,14 +55,13 @@ async def _server(url: str, upstream: FakeUpstream) -> AsyncIterator[tuple[int, 
         await process.wait()
 
 
-async def _wait_for(port: int) -> None:
-    for _ in range(1200):
-        with suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.close()
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("the proxy did not start")
+async def _is_listening(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def _call_until_killed(port: int, number: int) -> None:

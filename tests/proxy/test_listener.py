@@ -20,12 +20,14 @@ from structlog.testing import capture_logs
 
 from chat_platform.proxy.connection import Limits
 from chat_platform.proxy.listener import listening
-from tests.waiting import eventually
+from tests.waiting import eventually, let_loop_run
 
 HURRIED = Limits(
     head_seconds=0.1, body_seconds=0.1, idle_seconds=0.1, stall_seconds=0.1, linger_seconds=0.1
 )
 LARGE = 8 * 1024 * 1024
+MANY_ROUNDS = 1000
+"""Of the event loop: more than it needs to move `LARGE` bytes that nothing holds back."""
 
 
 @pytest.fixture(scope="module", params=["asyncio", "uvloop"])
@@ -396,7 +398,7 @@ class TestPipelining:
         await eventually(lambda: app.open_requests)
         for n in range(200):
             caller.writer.write(_post(f"/{n}", body))
-        await asyncio.sleep(0.2)
+        await let_loop_run(MANY_ROUNDS)
         kept = caller.transport.get_write_buffer_size()
         app.gate.set()
 
@@ -523,7 +525,7 @@ class TestBackPressure:
         caller.transport.pause_reading()
         caller.writer.write(_get("/large"))
         await eventually(lambda: app.sent_bytes)
-        await asyncio.sleep(0.2)
+        await let_loop_run(MANY_ROUNDS)
         ahead = app.sent_bytes
         caller.transport.resume_reading()
 
@@ -569,8 +571,7 @@ class TestLeaving:
             for moment in range(40):
                 async with _calling(port) as caller:
                     caller.writer.write(_post(path, b"x" * 300_000)[: 299_000 + moment * 50])
-                    for _ in range(moment):
-                        await asyncio.sleep(0)
+                    await let_loop_run(moment)
                     _reset_on_close(caller)
                     caller.transport.abort()
         await eventually(lambda: not app.open_requests)
@@ -683,8 +684,7 @@ async def _answers_to(port: int, pieces: Iterator[bytes]) -> list[tuple[int, byt
     async with _calling(port) as caller:
         for piece in pieces:
             caller.writer.write(piece)
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await let_loop_run(2)
         answers = [await caller.answer() for _ in range(6)]
         assert await caller.is_closed()
         return [(answer.status, answer.body) for answer in answers]
@@ -724,7 +724,7 @@ async def _heard(port: int, data: bytes) -> bytes:
         heard = b""
         with suppress(ConnectionError):
             await loop.sock_sendall(connection, data)
-            await asyncio.sleep(0.002)
+            await let_loop_run(10)
             connection.shutdown(socket.SHUT_WR)
             while piece := await asyncio.wait_for(loop.sock_recv(connection, 65536), 5):
                 heard += piece

@@ -33,7 +33,7 @@ from tests.proxy.fake_upstream import (
     stream,
     whole_stream,
 )
-from tests.waiting import eventually
+from tests.waiting import eventually, eventually_found
 
 CHAT: dict[str, Any] = {
     "model": "demo-chat",
@@ -58,15 +58,15 @@ async def _post(
 
 async def _settled(ctx: AppContext, count: int = 1) -> list[ModelCall]:
     """Return the ledger when all its calls have ended."""
-    rows: list[ModelCall] = []
-    for _ in range(200):
+
+    async def find() -> list[ModelCall] | None:
         async with reading(ctx.engine) as session:
             query = select(ModelCall).order_by(col(ModelCall.started_at_ms), col(ModelCall.id))
             rows = list(await session.exec(query))
-        if len(rows) >= count and all(row.state != "dispatched" for row in rows):
-            return rows
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"open after 2 s: {rows}")
+        is_over = len(rows) >= count and all(row.state != "dispatched" for row in rows)
+        return rows if is_over else None
+
+    return await eventually_found(find)
 
 
 async def test_a_plain_answer_passes_unchanged_and_is_charged_as_the_header_says(
@@ -502,12 +502,18 @@ async def test_the_callers_leaving_closes_upstream_at_once(
     pieces = [chunk("Hel"), chunk("lo"), chunk(finish="stop"), DONE]
     slow_stream = stream(*pieces, pause_seconds=0.4)
     upstream.answers = [slow_stream if body is STREAM else Answer([b"{}"], hang_seconds=0.4)]
-    asked = asyncio.Event()
-    upstream.on_request = lambda _: asked.set()
+    has_begun = asyncio.Event()
+    if body is CHAT:
+        upstream.on_request = lambda _: has_begun.set()
 
-    calling = asyncio.create_task(_post(proxy, agent, body))
-    await asked.wait()
-    await asyncio.sleep(0.05)
+    async def call() -> None:
+        url = f"{agent.agent_id}/chat/completions"
+        async with proxy.stream("POST", url, json=body) as answer:
+            async for _ in answer.aiter_raw():
+                has_begun.set()
+
+    calling = asyncio.create_task(call())
+    await has_begun.wait()
     calling.cancel()
 
     await asyncio.wait_for(upstream.left.wait(), 0.3)
@@ -558,8 +564,8 @@ async def test_a_call_that_ends_before_it_was_sent_costs_nothing(
         httpx.AsyncClient(transport=transport, base_url=url, headers=headers) as client,
     ):
         calling = asyncio.create_task(client.post("chat/completions", json=CHAT))
-        await eventually(lambda: ctx.open_calls.total)
-        await asyncio.sleep(0.1)
+        # Its turn is known once its intent is committed, and from then on it is being sent.
+        await eventually(lambda: any(call.turn_id for call in ctx.open_calls))
         ctx.open_calls.abort(turn)
         await calling
         [row] = await _settled(ctx)

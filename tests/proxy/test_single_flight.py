@@ -1,11 +1,14 @@
 """A request that an agent server retries shares its first attempt: one call, booked once."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import pytest
 from sqlmodel import col, select
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from chat_platform.context import AppContext
 from chat_platform.database.engine import reading, transaction
@@ -22,6 +25,7 @@ from chat_platform.proxy.single_flight import (
 from chat_platform.values.ids import AgentId
 from tests.ledger_entries import Payer, new_payer, start_turn
 from tests.proxy.fake_upstream import FakeUpstream, completion, embedding, error, whole_stream
+from tests.waiting import eventually, eventually_found
 
 CHAT: dict[str, Any] = {"model": "demo-chat", "max_tokens": 100, "messages": []}
 STREAM = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
@@ -39,6 +43,11 @@ async def _post(
     path = "embeddings" if "input" in body else "chat/completions"
     headers = {} if tries is None else {"x-stainless-retry-count": str(tries)}
     return await proxy.post(f"{agent.agent_id}/{path}", json=body, headers=headers)
+
+
+def _is_shared(logs: Sequence[EventDict]) -> bool:
+    """Tell whether a request has begun to follow another's attempt."""
+    return any(entry["event"] == "proxy.shared" for entry in logs)
 
 
 async def _rows(ctx: AppContext) -> list[ModelCall]:
@@ -87,8 +96,9 @@ async def test_the_call_goes_on_for_the_repetition_when_its_first_caller_leaves(
 
     async with proxy.stream("POST", url, json=STREAM) as first:
         await anext(first.aiter_raw())
-        second = asyncio.create_task(_post(proxy, agent, STREAM))
-        await asyncio.sleep(0.6)
+        with capture_logs() as logs:
+            second = asyncio.create_task(_post(proxy, agent, STREAM))
+            await eventually(lambda: _is_shared(logs))
 
     assert (await second).content == sent
     [row] = await _rows(ctx)
@@ -147,10 +157,12 @@ async def test_who_was_told_when_to_come_again_is_heard_then(
     upstream.answers = [error(429, "throttling_error", **{"retry-after": "1"}), completion()]
 
     statuses = [(await _post(proxy, agent)).status_code for _ in range(2)]
-    await asyncio.sleep(1.05)
+
+    async def is_heard() -> bool:
+        return (await _post(proxy, agent)).status_code == 200
 
     assert statuses == [429, 429]
-    assert (await _post(proxy, agent)).status_code == 200
+    assert await eventually_found(is_heard, seconds=KEEP_SECONDS - 1, pause_seconds=0.1)
 
 
 async def test_another_turn_asks_for_itself(
@@ -193,8 +205,9 @@ async def test_a_stop_ends_the_attempt_and_who_follows_it(
     slow = completion()
     slow.hang_seconds = 5
     upstream.answers = [slow]
-    calls = [asyncio.create_task(_post(proxy, agent)) for _ in range(2)]
-    await asyncio.sleep(0.3)
+    with capture_logs() as logs:
+        calls = [asyncio.create_task(_post(proxy, agent)) for _ in range(2)]
+        await eventually(lambda: upstream.received and _is_shared(logs))
 
     ctx.open_calls.abort(turn)
 

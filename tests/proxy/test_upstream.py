@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from chat_platform.proxy.upstream import MAX_BUFFERED_BYTES, AnswerBroken, Unreachable, Upstream
+from tests.waiting import eventually
 
 WHOLE = b"HTTP/1.1 200 OK\r\nX-One: 1\r\ncontent-length: 5\r\n\r\nHello"
 CHUNKED = (
@@ -63,6 +64,12 @@ async def _ask(upstream: Upstream) -> tuple[int, bytes]:
         return answer.status, await answer.read()
 
 
+async def _idle_is_lost(upstream: Upstream) -> None:
+    """Wait until the event loop has noticed that the idle connection is over."""
+    [idle] = upstream._idle
+    await eventually(lambda: idle._is_lost)
+
+
 async def test_a_request_is_sent_as_it_is():
     server = Server([WHOLE])
     async with server.serving() as upstream:
@@ -97,7 +104,7 @@ async def test_a_connection_that_was_closed_while_idle_is_not_used_again():
     async with server.serving() as upstream:
         await _ask(upstream)
         await server.left.wait()
-        await asyncio.sleep(0.02)
+        await _idle_is_lost(upstream)
 
         assert await _ask(upstream) == (200, b"Hello")
 
@@ -122,7 +129,7 @@ async def test_a_long_answer_waits_for_its_reader():
     body = b"x" * (8 * MAX_BUFFERED_BYTES)
     server = Server([b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)])
     async with server.serving() as upstream, upstream.post("/v1/x", [], b"{}") as answer:
-        await asyncio.sleep(0.2)
+        await eventually(lambda: answer._is_paused)
         first = await answer.piece()
         rest = await answer.read()
 
@@ -175,7 +182,7 @@ async def test_a_stray_answer_on_an_idle_connection_never_reaches_the_next_calle
         # Bypassing the loop: it has arrived although the loop has not read it yet.
         os.write(connections[0].get_extra_info("socket").fileno(), STRAY[:length])
         if is_seen:
-            await asyncio.sleep(0.05)
+            await _idle_is_lost(upstream)
 
         assert await _ask(upstream) == (200, b"Hello")
 
