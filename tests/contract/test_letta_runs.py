@@ -24,6 +24,7 @@ from tests.contract.scripted_model import (
     Says,
     ScriptedModel,
 )
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.chain
 
@@ -39,6 +40,21 @@ async def events_of(agents: LettaRuntime, agent: AgentId, text: str, note: str =
 
 def text_of(events: list[RunEvent]) -> str:
     return "".join(event.text for event in events if isinstance(event, TextPiece))
+
+
+async def a_run_that_talks(
+    agents: LettaRuntime, agent: AgentId
+) -> tuple[list[RunEvent], asyncio.Task[None]]:
+    """Start a run; return its events, which grow, and its reading once the first text has come."""
+    events: list[RunEvent] = []
+
+    async def read() -> None:
+        async for event in agents.run(agent, "Tell me a long story"):
+            events.append(event)
+
+    run = asyncio.create_task(read())
+    await eventually(lambda: text_of(events) or run.done(), seconds=30)
+    return events, run
 
 
 def steps_of(events: list[RunEvent], kind: str) -> list[StepChanged]:
@@ -176,13 +192,11 @@ async def test_a_cancelled_run_ends_within_a_second(
     agents: LettaRuntime, agent: AgentId, model: ScriptedModel
 ):
     model.will(Says("word " * 200, pause_seconds=0.05))
-    run = asyncio.create_task(events_of(agents, agent, "Tell me a long story"))
-    await model.started.wait()
-    await asyncio.sleep(0.5)
+    events, run = await a_run_that_talks(agents, agent)
 
     asked_at = time.monotonic()
     await agents.cancel(agent)
-    events = await run
+    await run
 
     assert time.monotonic() - asked_at < 1
     assert 0 < text_of(events).count("word") < 40
@@ -207,9 +221,7 @@ async def test_the_next_message_works_after_a_cancellation(
     agents: LettaRuntime, agent: AgentId, model: ScriptedModel
 ):
     model.will(Says("word " * 100, pause_seconds=0.05), Says("Yes."))
-    run = asyncio.create_task(events_of(agents, agent, "Tell me a long story"))
-    await model.started.wait()
-    await asyncio.sleep(0.2)
+    _, run = await a_run_that_talks(agents, agent)
     await agents.cancel(agent)
     await run
 
