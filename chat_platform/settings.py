@@ -264,14 +264,6 @@ class Settings(BaseSettings):
     def default_budget_nano_usd(self) -> int:
         return to_nano_usd(self.user_default_budget)
 
-    @property
-    def platform_budget_nano_usd(self) -> int | None:
-        return to_nano_usd(self.platform_budget) if self.platform_budget else None
-
-    @property
-    def platform_daily_budget_nano_usd(self) -> int | None:
-        return to_nano_usd(self.platform_daily_budget) if self.platform_daily_budget else None
-
     @cached_property
     def allowed_domains(self) -> frozenset[str]:
         return frozenset(d.lower().removeprefix("@") for d in _words(self.registration_domains))

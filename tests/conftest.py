@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 import structlog
 from fastapi import FastAPI
@@ -49,6 +50,18 @@ __all__ = [
 
 GLOBAL_KEY = "sk-global-key-of-the-tests-0123456789"
 
+
+# How long an example takes says something about the machine only. A fixture that the examples of a
+# test share is meant to be shared.
+hypothesis.settings.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.function_scoped_fixture,
+    ],
+)
+hypothesis.settings.load_profile("any machine")
 
 # Rich tracebacks print every local variable: half the time of a test with many failures.
 structlog.configure(

@@ -4,11 +4,13 @@ The counters are exact: a span's `spent` is the sum of the ledger's rows that be
 `reserved` the sum of what the open ones among them hold.
 """
 
+from functools import cache
 from typing import Literal, NamedTuple
 
 from chat_platform.billing.reservations import held
 from chat_platform.settings import Settings
 from chat_platform.values.clock import to_datetime
+from chat_platform.values.money import to_nano_usd
 
 EVER = "all"
 """The span of everything; each other span is a day, such as `2026-01-31`."""
@@ -33,7 +35,14 @@ NO_CAPS = Caps()
 
 
 def caps_of(settings: Settings) -> Caps:
-    return Caps(settings.platform_budget_nano_usd, settings.platform_daily_budget_nano_usd)
+    return _caps(settings.platform_budget, settings.platform_daily_budget)
+
+
+@cache
+def _caps(total_usd: str, day_usd: str) -> Caps:
+    return Caps(
+        to_nano_usd(total_usd) if total_usd else None, to_nano_usd(day_usd) if day_usd else None
+    )
 
 
 class Spending(NamedTuple):

@@ -1,6 +1,8 @@
 """Decides whether a call may be made, and has it charged and relayed."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -35,6 +37,7 @@ from chat_platform.values.ids import AgentId, CallId, new_id
 log = structlog.get_logger()
 
 _REPLACED_KEY_TRIES = 3
+_UNWATCHED_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,8 @@ async def _fly(
     task = asyncio.current_task()
     assert task
     call = OpenCall(CallId(new_id()), agent_id, payer.account_id, task)
-    with state.ctx.open_calls.listed(call):
-        gone = asyncio.create_task(_leave_when_gone(receive, call, flight))
-        try:
-            await _pay_and_relay(state, call, request, payer, price, flight)
-        finally:
-            gone.cancel()
+    with state.ctx.open_calls.listed(call), _watched(receive, call, flight):
+        await _pay_and_relay(state, call, request, payer, price, flight)
 
 
 async def _is_of_running_turn(state: Proxying, payer: Payer, flight: Flight) -> bool:
@@ -160,6 +159,23 @@ def _check_load(state: Proxying, payer: Payer) -> None:
         or calls.of_account(payer.account_id) >= settings.proxy_max_calls_per_account
     ):
         raise problems.too_many_calls()
+
+
+@contextmanager
+def _watched(receive: Receive, call: OpenCall, flight: Flight) -> Iterator[None]:
+    """Notice when the caller leaves a call that takes longer than a task to watch it is worth."""
+    watching: set[asyncio.Task[None]] = set()
+
+    def watch() -> None:
+        watching.add(asyncio.create_task(_leave_when_gone(receive, call, flight)))
+
+    starting = asyncio.get_running_loop().call_later(_UNWATCHED_SECONDS, watch)
+    try:
+        yield
+    finally:
+        starting.cancel()
+        for task in watching:
+            task.cancel()
 
 
 async def _leave_when_gone(receive: Receive, call: OpenCall, flight: Flight) -> None:

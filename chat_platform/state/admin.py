@@ -117,13 +117,13 @@ class AdminState(AdministratorState):
             )
         except PlatformError as exc:
             self.admin_problem = self._why(exc)
-            return
         except ValueError:
-            self.admin_problem = self._words()("Use an amount such as 5.00.")
-            return
-        self.editing = self.admin_problem = ""
-        await self._list()
-        await self._list_entries()
+            say = self._words()
+            self.admin_problem = say("Use an amount such as 5.00.")
+        else:
+            self.editing = self.admin_problem = ""
+            await self._list()
+            await self._list_entries()
 
     @rx.event
     @counts_as(CHANGES_OF_ACCOUNT)

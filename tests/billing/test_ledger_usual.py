@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import col, select, update
 
 from chat_platform.billing.ledger_rows import (
@@ -25,6 +26,7 @@ from chat_platform.models import Account, Budget, ModelCall, Turn
 from chat_platform.values.clock import now_ms
 from chat_platform.values.ids import AgentId
 from tests.ledger_entries import CENT, TERMS, Payer, intent, new_payer, opened, settlement
+from tests.waiting import eventually_found
 
 STEPS = 40
 DAY_MS = 86_400_000
@@ -195,6 +197,33 @@ async def test_nothing_overtakes_an_entry_of_the_same_account_that_is_not_usual(
 
     assert [type(await result) for result in results] == [Refused, Opened, Opened]
     assert planned == [[unusual, after]]
+
+
+async def test_what_another_process_commits_before_the_lock_is_granted_counts(ctx: AppContext):
+    if ctx.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite locks the database before a transaction reads anything")
+    payer = await new_payer(ctx, "alice")
+    await opened(ctx, intent(ctx, payer, worst_case_nano_usd=1))
+    async with transaction(ctx.engine) as theirs:
+        query = update(Budget).where(col(Budget.account_id) == payer.account_id)
+        await theirs.exec(query.values(spent_nano_usd=TERMS.limit_nano_usd))
+        opening = ctx.writer.commit(booking(ctx.settings), intent(ctx, payer))
+        await _until_a_lock_is_awaited(ctx)
+
+    assert isinstance(await opening, Refused)
+
+
+async def _until_a_lock_is_awaited(ctx: AppContext) -> None:
+    waiting = text(
+        "select count(*) from pg_stat_activity"
+        " where datname = current_database() and wait_event_type = 'Lock'"
+    )
+
+    async def is_awaited() -> bool:
+        async with reading(ctx.engine) as session:
+            return bool((await session.execute(waiting)).scalar_one())
+
+    await eventually_found(is_awaited)
 
 
 def _no_plan(entries: list[Entry]):

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import delete as delete_rows
@@ -258,9 +258,7 @@ class Cheat:
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40)
 @given(acts=st.lists(ACTS, min_size=5, max_size=30))
 async def test_no_order_of_acts_spends_more_than_one_budget(ctx: AppContext, acts: list):
     cheat = Cheat(with_settings(ctx, user_default_budget="1.00"))

@@ -22,7 +22,7 @@ from chat_platform.billing.ledger_rows import (
 )
 from chat_platform.billing.ledger_writes import booking
 from chat_platform.billing.platform_budget import platform_budget, recount
-from chat_platform.billing.platform_caps import DAY_MS, day_of
+from chat_platform.billing.platform_caps import DAY_MS, caps_of, day_of
 from chat_platform.context import AppContext
 from chat_platform.database.engine import reading, transaction
 from chat_platform.database.writer import GroupWriter
@@ -271,7 +271,7 @@ class Day:
 def never_over(ctx: AppContext, entry: Entry, outcome: object, amounts: Amounts) -> None:
     """The allowed calls left every counter within its cap."""
     if isinstance(entry, Intent) and isinstance(outcome, Opened):
-        caps = ctx.settings.platform_budget_nano_usd, ctx.settings.platform_daily_budget_nano_usd
+        caps = caps_of(ctx.settings)
         for span, cap in zip(("all", day_of(entry.now_ms)), caps, strict=True):
             assert cap is None or sum(amounts[span]) <= cap
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -25,9 +25,7 @@ from tests.people import Person, new_person
 from tests.turn_rows import add_messages, add_turn, conversation_of
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15)
 @given(count=st.integers(0, 30), limit=st.integers(1, 12))
 async def test_pages_follow_each_other_without_gaps_or_doubles(
     ctx: AppContext, count: int, limit: int

@@ -1,7 +1,7 @@
 """Searching finds words in one's own messages, in Russian and English, and never fails."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, text
 from sqlmodel import col, select
@@ -98,9 +98,7 @@ async def test_syntax_is_no_syntax(ctx: AppContext, alice: Person, query: str):
     assert "plain" not in await found(ctx, alice, query)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60)
 @given(st.text(max_size=30))
 async def test_no_query_fails(ctx: AppContext, alice: Person, query: str):
     assert await found(ctx, alice, query) == []

@@ -52,7 +52,8 @@ async def test_a_disposed_engine_has_no_thread_left(file: Path):
     asyncio.get_running_loop().call_later(0.1, statement.may_end.set)
     await engine.dispose()
 
-    assert task.done() and threads
+    assert task.done()
+    assert threads
     assert not any(thread.is_alive() for thread in threads)
 
 

@@ -12,7 +12,7 @@ from typing import cast
 
 import pytest
 import uvloop
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as law
 from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
@@ -696,11 +696,7 @@ def _run(loop: asyncio.AbstractEventLoopPolicy, work: Awaitable[None]) -> None:
         runner.run(work)  # pyright: ignore[reportArgumentType]
 
 
-@law(
-    max_examples=100,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@law(max_examples=100)
 @given(st.lists(st.integers(0, 10_000), max_size=30))
 def test_wherever_the_bytes_are_cut_the_answers_are_the_same(
     event_loop_policy: asyncio.AbstractEventLoopPolicy, places: list[int]
@@ -742,11 +738,7 @@ _PARTS = st.sampled_from(
 )
 
 
-@law(
-    max_examples=200,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@law(max_examples=200)
 @given(st.lists(_PARTS | st.binary(max_size=20), max_size=20))
 def test_no_bytes_break_the_listener(
     event_loop_policy: asyncio.AbstractEventLoopPolicy, parts: list[bytes]

@@ -101,13 +101,13 @@ def test_long_code_keeps_its_colours_and_every_character():
 
 
 @given(st.text(alphabet="[]()*_`~>#|-!<&\\ \n:/ah1", max_size=300))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_text_makes_rendering_fail(text: str):
     to_html(text)
 
 
 @given(st.lists(st.sampled_from(["word ", "\n\n", "```\n", "x" * 5_000]), max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_parts_of_a_text_are_the_text(pieces: list[str]):
     text = "".join(pieces)
 

@@ -24,7 +24,7 @@ def cut_whole(text: str) -> list[str]:
     return [*cut, text]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(long_texts)
 def test_each_cut_of_an_arriving_text_leaves_less(text: str):
     parts = cut_whole(text)
@@ -41,7 +41,7 @@ def test_hostile_texts_are_cut_to_their_end(make: Maker):
     assert len(cut_whole(text)) <= 1 + 2 * len(text) / MAX_PART_CHARACTERS * 1.02
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(long_texts)
 def test_the_parts_of_a_text_are_the_text(text: str):
     assert "".join(parts_of(text)) == text
