@@ -233,6 +233,10 @@ class Settings(BaseSettings):
     def _has_provider(self) -> bool:
         return bool(self.gemini_api_key.get_secret_value())
 
+    @cached_property
+    def is_on_sqlite(self) -> bool:
+        return self.database.startswith("sqlite")
+
     @property
     def database(self) -> str:
         """The SQLAlchemy URL of the database, with the async driver."""

@@ -116,11 +116,16 @@ _SETTLE = Statement(
 _Result = Opened | Refused | bool
 
 
-def book_usual(entries: list[Entry], otherwise: Planner[Entry, _Result]) -> Plan[_Result | Again]:
+def book_usual(
+    entries: list[Entry], otherwise: Planner[Entry, _Result], *, in_groups: bool = True
+) -> Plan[_Result | Again]:
     """Write the usual ones among the entries; all others get the plan `otherwise`, in order.
 
     So does what follows an account's first entry: it must not overtake one that is not usual.
+    Unless `in_groups`, several entries get it, which reads and writes for all of them together.
     """
+    if len(entries) > 1 and not in_groups:
+        return (yield from otherwise(entries))
     again = Again(otherwise)
     usual = _firsts(entries)
     if not usual:
