@@ -64,7 +64,9 @@ def main() -> None:
     run = Run()
     with upstream() as model_port:
         for turn in range(options.rounds):
-            _round(run, starts, model_port, turn=turn, seconds=options.seconds)
+            # There and back, so that no peer always follows the same one.
+            order = starts if turn % 2 == 0 else starts[::-1]
+            _round(run, order, model_port, turn=turn, seconds=options.seconds)
         if not chosen and not options.no_flatness:
             run.flatness += flatness(model_port)
             _write(run)

@@ -92,16 +92,21 @@ class Platform:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._launcher: subprocess.Popen[bytes] | None = None
+        self._settings: dict[str, str] = {}
 
     def start(self, *, seconds: float = 420, **environment: str) -> None:
-        """Start everything; the first time this installs the peers' environments."""
+        """Start everything; the first time this installs the peers' environments.
+
+        Settings given once stay for every later start, as those in a `.env` do.
+        """
+        self._settings |= environment
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with (self.data_dir / "up.log").open("ab") as log:
             self._launcher = subprocess.Popen(
                 [COMMAND, "up"],
                 # Not the clone's folder: a .env there belongs to somebody.
                 cwd=self.data_dir,
-                env=self._environment(DEMO_FAULTS="1", **environment),
+                env=self._environment(DEMO_FAULTS="1", **self._settings),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -157,6 +162,17 @@ class Platform:
     def kill(self, part: str) -> None:
         """`kill -9` one part: server, letta, litellm, demo-model, ..."""
         os.kill(self.pid_of(part), signal.SIGKILL)
+
+    def wait_for_another(self, part: str, *, than: int, seconds: float = 60) -> None:
+        """Wait until the launcher has started the part again, instead of this process."""
+
+        def is_another() -> bool:
+            try:
+                return self.pid_of(part) != than
+            except (OSError, ValueError):
+                return False
+
+        wait_for(is_another, seconds=seconds, otherwise=lambda: f"{part} was not started again")
 
     def pid_of(self, part: str) -> int:
         return json.loads((self.data_dir / "run" / "processes" / f"{part}.json").read_text())["pid"]

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.platform import Person, Platform, wait_until_it_talks
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -25,11 +26,12 @@ def test_a_killed_server_keeps_the_message_and_the_text_and_charges_once(
     words = f"[[words 600]] [[pace 30]] for {alice.name}"
     turn_id = alice.begin(words)
     wait_until_it_talks(platform, words)
-    time.sleep(0.5)
+    stored = "select number from turn_events where turn_id = ? and type = 'message.delta'"
+    wait_for(lambda: platform.rows(stored, turn_id), seconds=30)
 
+    killed, killed_at = platform.pid_of("server"), time.monotonic()
     platform.kill("server")
-    killed_at = time.monotonic()
-    time.sleep(1)
+    platform.wait_for_another("server", than=killed)
     platform.wait_until_ready()
     turn = alice.wait_for_end(turn_id, seconds=RECOVERY_SECONDS)
 
@@ -54,6 +56,7 @@ def test_a_killed_peer_fails_the_turn_and_the_next_message_works(
     with ThreadPoolExecutor() as at_once:
         waiting = at_once.submit(post, alice, words)
         wait_until_it_talks(platform, words)
+        killed = platform.pid_of(part)
         platform.kill(part)
         answer = waiting.result(timeout=60)
 
@@ -62,7 +65,7 @@ def test_a_killed_peer_fails_the_turn_and_the_next_message_works(
     assert turn["status"] == "failed"
     assert turn["messages"][0]["content"] == words
     assert {call["status"] for call in turn["calls"]} <= {"failed", "cancelled", "unknown"}
-    time.sleep(1)
+    platform.wait_for_another(part, than=killed)
     platform.wait_until_ready(120)
     assert alice.say("Are you back?")["message"]["content"]
 
@@ -72,14 +75,18 @@ def test_a_terminated_server_lets_the_running_turn_finish(platform: Platform, al
     turn_id = alice.begin(words)
     wait_until_it_talks(platform, words)
 
-    os.kill(platform.pid_of("server"), signal.SIGTERM)
-    time.sleep(0.5)
-    meanwhile = post(alice, "Anybody there?")
-    time.sleep(5)
+    terminated = platform.pid_of("server")
+    os.kill(terminated, signal.SIGTERM)
+    # Until it knows that it must stop, it says that it is still answering.
+    wait_for(lambda: _code(post(alice, "Anybody there?")) == "restarting", seconds=10)
+    platform.wait_for_another("server", than=terminated)
     platform.wait_until_ready(60)
 
-    assert meanwhile.status_code == 503
-    assert meanwhile.json()["code"] == "restarting"
     turn = alice.wait_for_end(turn_id)
     assert turn["status"] == "finished"
     assert turn["messages"][1]["content"].split()[-1] == "word100"
+
+
+def _code(answer: httpx.Response) -> str:
+    assert answer.status_code in (409, 503), answer.text
+    return answer.json()["code"]

@@ -5,6 +5,7 @@ Two server processes share Postgres, Redis and a Letta that keeps its runs (back
 
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -58,9 +59,15 @@ def begun(platform: Platform, person: Person) -> tuple[str, str]:
     return turn_id, words
 
 
-def follow(person: Person, turn_id: str) -> list[tuple[int, str, dict[str, Any]]]:
+def follow(
+    person: Person, turn_id: str, has_begun: threading.Event
+) -> list[tuple[int, str, dict[str, Any]]]:
+    events: list[tuple[int, str, dict[str, Any]]] = []
     with person.http.stream("GET", f"/chat/turns/{turn_id}/events") as answer:
-        return list(events_of(answer))
+        for event in events_of(answer):
+            events.append(event)
+            has_begun.set()
+    return events
 
 
 def text_of(events: list[tuple[int, str, dict[str, Any]]]) -> str:
@@ -81,8 +88,9 @@ def test_a_killed_servers_turn_is_finished_by_another(shared: Platform, second: 
     alice = shared.person("AliceKilled")
     turn_id, words = begun(shared, alice.through(second))
     with ThreadPoolExecutor() as at_once:
-        reading = at_once.submit(follow, alice, turn_id)
-        time.sleep(1)
+        has_begun = threading.Event()
+        reading = at_once.submit(follow, alice, turn_id, has_begun)
+        assert has_begun.wait(30)
 
         second.kill()
 
@@ -140,7 +148,7 @@ def test_a_run_whose_model_call_died_with_its_server_ends_interrupted(
     assert (said["content"], said["status"]) == (words, "failed")
     assert reply["content"].startswith("word1 word2")
     assert len(shared.calls_at_the_model(words)) == 1
-    assert follow(there, turn_id)[-1][2]["usage"] == turn["usage"]
+    assert follow(there, turn_id, threading.Event())[-1][2]["usage"] == turn["usage"]
     shared.wait_until_ready()
 
 
