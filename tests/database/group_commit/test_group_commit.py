@@ -121,6 +121,20 @@ class TestPostgres:
     def database_url(self, postgres_url: str) -> str:
         return postgres_url
 
+    async def test_what_fails_only_at_the_commit_has_failed(
+        self, database_url: str, writer: GroupWriter
+    ):
+        with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as other:
+            other.execute("alter table notes add unique (size) deferrable initially deferred")
+
+        writes = [
+            writer.commit(insert, note) for note in (("first", 1), ("second", 1), ("third", 3))
+        ]
+        outcomes = await asyncio.gather(*writes, return_exceptions=True)
+
+        assert [isinstance(outcome, Exception) for outcome in outcomes] == [False, True, False]
+        assert len(await writer.commit(sizes, ["first", "second", "third"])) == 2
+
     async def test_a_lost_connection_is_opened_again(self, database_url: str, writer: GroupWriter):
         await writer.commit(insert, ("before", 1))
         with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as other:
