@@ -7,7 +7,6 @@ logged. Requests that arrive ahead of their turn wait, and beyond a limit the ca
 import asyncio
 import math
 from collections import deque
-from dataclasses import dataclass
 from typing import Protocol, cast
 from urllib.parse import unquote_to_bytes
 
@@ -17,6 +16,7 @@ from starlette.types import ASGIApp, Scope
 
 from chat_platform.proxy import problems
 from chat_platform.proxy.exchange import Exchange, Headers, head_of
+from chat_platform.proxy.limits import Limits
 from chat_platform.proxy.problems import Problem
 
 log = structlog.get_logger()
@@ -25,23 +25,6 @@ _SLICE_BYTES = 16 * 1024
 """How much is parsed at once: it limits how many requests one read can bring."""
 _VERSIONS = ("1.0", "1.1")
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a caller may send, and how long everything may take."""
-
-    max_head_bytes: int = 32 * 1024
-    max_headers: int = 100
-    max_ahead_bytes: int = 64 * 1024
-    """How much is kept of what arrives before the previous answer is complete."""
-    head_seconds: float = 10
-    body_seconds: float = 60
-    idle_seconds: float = 75
-    stall_seconds: float = 60
-    """How long a caller may read nothing while its answer waits."""
-    linger_seconds: float = 2
-    """How long a refused caller may go on sending, so that it finds time to read the refusal."""
 
 
 class Group(Protocol):

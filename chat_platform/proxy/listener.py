@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 from starlette.types import ASGIApp
 
-from chat_platform.proxy.connection import Connection, Limits
+from chat_platform.proxy.connection import Connection
+from chat_platform.proxy.limits import Limits
 from chat_platform.settings import Settings
 
 GRACE_SECONDS = 4.0

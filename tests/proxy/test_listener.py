@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from chat_platform.proxy.connection import Limits
+from chat_platform.proxy.limits import Limits
 from chat_platform.proxy.listener import listening
 from tests.waiting import eventually, let_loop_run
 
