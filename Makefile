@@ -69,12 +69,23 @@ test: .venv/.dev ## All that must pass before a change lands
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory -j --output-sync=target chain pages
 
-.PHONY: test-full
-test-full: programs unit-postgres ## The slow rest: Postgres, faults, real LiteLLM with its database, long runs
-	@$(BIN)/pytest -q -m "rig or slow" tests --ignore=tests/e2e --ignore=tests/pages --ignore=tests/proxy
+.PHONY: slow-chain
+slow-chain: tools environments ## Drive the whole embedded platform long, and stop its parts
+	@$(BIN)/pytest -q -m "chain and slow" $(BROWSER_PLUGINS) tests/contract tests/launcher tests/e2e
+
+.PHONY: slow-rest
+slow-rest: tools ## Long runs, faults, our own programs, real LiteLLM with its database
+	@$(BIN)/pytest -q -m "(programs or rig or slow) and not chain" tests --ignore=tests/e2e --ignore=tests/pages --ignore=tests/proxy
 	@$(BIN)/pytest -q -m "rig or slow" --database both tests/proxy
-	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) tests/e2e
+
+.PHONY: slow-pages
+slow-pages: tools ## Drive the pages in every further way
 	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) -n 2 tests/pages
+
+.PHONY: test-full
+test-full: unit-postgres ## The slow rest, and the fast suite on Postgres
+	@$(MAKE) --no-print-directory -j --output-sync=target slow-chain slow-rest
+	@$(MAKE) --no-print-directory slow-pages
 
 .PHONY: faults
 faults: .venv/.dev ## Break everything in new ways for SECONDS (DATABASE=sqlite|postgres), check the laws
