@@ -132,7 +132,8 @@ class Settings(BaseSettings):
     platform_daily_budget: str = ""
     """The same per day (UTC)."""
     proxy_port: int = Field(default=0, ge=0, le=65535)
-    """A port of 127.0.0.1 for the agent server's model calls; 0: they come to the main port."""
+    """A port of 127.0.0.1 for the agent server's model calls; 0: they come to the main port,
+    unless the launcher chooses one for the embedded agent server."""
     proxy_allowed_networks: str = ""
     proxy_max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
     proxy_max_answer_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from chat_platform.launcher import demo, postgres, unprivileged
-from chat_platform.launcher.free_ports import free_port
+from chat_platform.launcher.free_ports import free_port, kept_port
 from chat_platform.launcher.letta import peer as letta
 from chat_platform.launcher.litellm import peer as litellm
 from chat_platform.launcher.peers import Peer
@@ -61,6 +61,8 @@ class EmbeddedPeers:
         peer = letta.peer(self.settings, self.places, database, free_port())
         await self._start(peer)
         found["letta_base_url"] = peer.url
+        if not self.settings.proxy_port and not self.settings.backend_base_url:
+            found["proxy_port"] = kept_port(self.places.proxy_port)
 
     async def _start_postgres(self) -> postgres.Postgres:
         with self.steps.step("Start Postgres"):

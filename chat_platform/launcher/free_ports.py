@@ -2,6 +2,8 @@
 
 import random
 import socket
+import sys
+from pathlib import Path
 
 # Below the range that systems hand out to outgoing connections, so that a peer which restarts
 # finds its port still free.
@@ -10,12 +12,49 @@ _handed_out: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on, never the same one twice."""
+    """Return a port of 127.0.0.1 that nobody listens on, never the same one twice.
+
+    On Linux no other launcher gets it either, until this process ends.
+    """
     for port in random.sample(range(_FIRST, _LAST), 400):
-        if port not in _handed_out and is_free(port):
-            _handed_out.add(port)
+        if _take(port):
             return port
     raise OSError("no free port on 127.0.0.1")
+
+
+def kept_port(file: Path) -> int:
+    """Return the port that the file names if it can be had, else a free one, and keep it there."""
+    try:
+        port = int(file.read_text())
+    except (OSError, ValueError):
+        port = 0
+    if not (_FIRST <= port <= _LAST and _take(port)):
+        port = free_port()
+        file.write_text(f"{port}\n")
+    return port
+
+
+def _take(port: int) -> bool:
+    """Claim the port if it is free: a server may not listen on it before a minute has passed."""
+    if port in _handed_out or not is_free(port) or not _claim(port):
+        return False
+    _handed_out.add(port)
+    return True
+
+
+def _claim(port: int) -> bool:
+    """Bind a name that belongs to this process until its end; only Linux has such names."""
+    if sys.platform != "linux":
+        return True
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0chat-platform-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    # Without its object, which would close it.
+    claim.detach()
+    return True
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:

@@ -41,6 +41,11 @@ class Places:
         return self.run / "status.json"
 
     @property
+    def proxy_port(self) -> Path:
+        """The port where the embedded agent server reaches the proxy, the same at each start."""
+        return self.run / "proxy-port"
+
+    @property
     def lock(self) -> Path:
         return self.run / "launcher.lock"
 

@@ -236,10 +236,11 @@ class SecondServer:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         first = psutil.Process(platform.pid_of("server"))
-        environment = {
-            **first.environ(),
+        environment = first.environ()
+        proxy_port = environment.pop("PROXY_PORT")
+        environment |= {
             "PORT": str(self.port),
-            "BACKEND_BASE_URL": platform.url,
+            "BACKEND_BASE_URL": f"http://127.0.0.1:{proxy_port}",
         }
         command = first.cmdline()
         command[command.index("--port") + 1] = str(self.port)

@@ -9,8 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from tests.e2e.pages.behind import Behind
 from tests.e2e.platform import Person, Platform
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
@@ -59,6 +61,20 @@ def test_a_turns_calls_add_up_to_its_usage(alice: Person):
     assert turn["status"] == "finished"
     assert len(turn["calls"]) >= 2
     assert sum(Decimal(c["cost_usd"]) for c in turn["calls"]) == Decimal(turn["usage"]["cost_usd"])
+
+
+def test_the_agents_calls_come_to_the_proxys_own_port(platform: Platform, alice: Person):
+    alice.say("Hello!")
+
+    agent = Behind(platform, alice.email)
+    stored = agent.letta("GET", f"/v1/agents/{agent.agent_id}").json()
+    port = _proxy_port(platform)
+
+    ours = f"http://127.0.0.1:{port}/api/v1/llm-proxy/{agent.agent_id}"
+    assert port != str(platform.port)
+    assert stored["llm_config"]["model_endpoint"] == ours
+    assert stored["embedding_config"]["embedding_endpoint"] == ours
+    assert agent.calls
 
 
 def test_two_people_at_once_are_each_charged_their_own(
@@ -113,6 +129,7 @@ def test_a_restart_of_everything_keeps_accounts_history_and_memory(
 ):
     alice.say(f"My name is {alice.name}.")
     before = alice.get("/chat/history")["messages"]
+    proxy_port = _proxy_port(platform)
 
     platform.stop()
     left = platform.processes()
@@ -120,6 +137,12 @@ def test_a_restart_of_everything_keeps_accounts_history_and_memory(
     again = platform.person(alice.name)
 
     assert left == []
+    assert _proxy_port(platform) == proxy_port
     assert again.id == alice.id
     assert again.get("/chat/history")["messages"] == before
     assert alice.name in again.say("What is my name?")["message"]["content"]
+
+
+def _proxy_port(platform: Platform) -> str:
+    """Return the proxy's own port, as the server was told."""
+    return psutil.Process(platform.pid_of("server")).environ()["PROXY_PORT"]
