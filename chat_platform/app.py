@@ -7,7 +7,6 @@ The agent server may have a port of its own to the proxy.
 # pyright: reportUnknownMemberType=false
 
 import contextlib
-import gc
 import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -25,6 +24,7 @@ from chat_platform.api.problems import refusal
 from chat_platform.context import AppContext, app_context, set_app_context
 from chat_platform.pages import add_pages, head
 from chat_platform.pages.language import PAGES_LANGUAGE
+from chat_platform.process.collector import spare_the_collector
 from chat_platform.process.logs import set_up_logging
 from chat_platform.proxy.app import create_proxy
 from chat_platform.proxy.listener import on_own_port
@@ -98,7 +98,7 @@ async def lifespan() -> AsyncIterator[None]:
         serve(ctx)
         drain_on_sigterm(ctx)
         await _show_setup_code(ctx)
-        _spare_the_collector()
+        spare_the_collector()
         try:
             yield
         finally:
@@ -114,16 +114,6 @@ async def look_after_tabs() -> AsyncIterator[None]:
 def note_frontend_exception(exception: Exception) -> None:
     """Log that a browser reported an error. Anyone can report anything, so its text is dropped."""
     log.warning("page.error_reported", characters=len(str(exception)))
-
-
-def _spare_the_collector() -> None:
-    """Exclude everything loaded so far from garbage collection.
-
-    That is a quarter of a million objects, and each full collection would block the event loop
-    for 0.2 s.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 async def _show_setup_code(ctx: AppContext) -> None:

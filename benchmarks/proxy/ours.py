@@ -1,7 +1,7 @@
-"""Our proxy alone under granian, with auth, budget checks and the durable ledger on.
+"""Our proxy alone by its own listener, with auth, budget checks and the durable ledger on.
 
-`python -m benchmarks.proxy.ours PORT` serves it by its own listener instead. Both read DATABASE_URL
-and LITELLM_BASE_URL; `fill` creates the accounts, agents and old ledger rows.
+`python -m benchmarks.proxy.ours PORT` serves it so; `app` is for granian, as on the main port. Both
+read DATABASE_URL and LITELLM_BASE_URL; `fill` creates the accounts, agents and old ledger rows.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from chat_platform.context import AppContext
 from chat_platform.database.engine import migrate, open_engine, transaction
 from chat_platform.database.writer import GroupWriter
 from chat_platform.models import Account, Agent, ModelCall, Turn
+from chat_platform.process.collector import spare_the_collector
 from chat_platform.proxy.app import ModelProxy, create_proxy
 from chat_platform.proxy.listener import listening
 from chat_platform.settings import Settings
@@ -126,6 +127,7 @@ class Served:
         settings = settings_of(os.environ["DATABASE_URL"], os.environ["LITELLM_BASE_URL"])
         await receive()
         async with context(settings) as ctx, self._proxy.serving(ctx):
+            spare_the_collector()
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
@@ -142,6 +144,7 @@ async def listen(port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with context(settings) as ctx, proxy.serving(ctx), listening(proxy, port):
+        spare_the_collector()
         await stopping.wait()
 
 

@@ -8,9 +8,9 @@ from benchmarks.proxy.peers.ferrogw import ferrogw, ferrogw_log
 from benchmarks.proxy.peers.litellm import litellm
 from benchmarks.proxy.peers.nginx import nginx, nginx_lua
 from benchmarks.proxy.peers.ours import (
+    ours_on_main_port,
     ours_on_postgres,
     ours_on_sqlite,
-    ours_on_uvicorn,
     ours_twice_on_postgres,
 )
 from benchmarks.proxy.peers.peer import Peer
@@ -29,7 +29,7 @@ ALL: list[Callable[[int], AbstractContextManager[Peer]]] = [
     ferrogw,
     ferrogw_log,
     ours_on_sqlite,
-    ours_on_uvicorn,
+    ours_on_main_port,
     ours_on_postgres,
     ours_twice_on_postgres,
     portkey,

@@ -36,6 +36,12 @@ class Checkout:
     def python(self) -> str:
         return str(self.folder / ".venv" / "bin" / "python")
 
+    @property
+    def server(self) -> "Server":
+        """How that commit is served for the agent server; before the own port it was granian."""
+        launcher = self.folder / "chat_platform" / "launcher" / "embedded.py"
+        return own_listener if "proxy_port" in launcher.read_text() else granian
+
     def fill(self, url: str, *, accounts: int, calls: int) -> None:
         command = [self.python, "-c", _FILL, url, str(accounts), str(calls)]
         subprocess.run(command, cwd=self.folder, check=True)
@@ -51,14 +57,15 @@ class _Ledger:
     process: psutil.Process | None = None
 
 
+def own_listener(port: int) -> list[str]:
+    """The proxy's own port, to which `make run` sends the agent server."""
+    return ["benchmarks.proxy.ours", str(port)]
+
+
 def granian(port: int) -> list[str]:
+    """The main port."""
     command = ["granian", "--interface", "asgi", "--factory", _SERVED, "--host", "127.0.0.1"]
     return [*command, "--port", str(port), "--workers", "1", "--log-level", "error"]
-
-
-def uvicorn(port: int) -> list[str]:
-    command = ["uvicorn", "--factory", _SERVED, "--port", str(port)]
-    return [*command, "--log-level", "critical", "--no-access-log"]
 
 
 Server = Callable[[int], list[str]]
@@ -71,8 +78,8 @@ def ours_on_sqlite(model_port: int) -> Iterator[Peer]:
 
 
 @contextmanager
-def ours_on_uvicorn(model_port: int) -> Iterator[Peer]:
-    with sized_ledger("ours (SQLite, uvicorn)", model_port, server=uvicorn) as peer:
+def ours_on_main_port(model_port: int) -> Iterator[Peer]:
+    with sized_ledger("ours (SQLite, main port)", model_port, server=granian) as peer:
         yield peer
 
 
@@ -96,14 +103,21 @@ def before(folder: Path) -> list[Callable[[int], AbstractContextManager[Peer]]]:
 
     @contextmanager
     def before_on_sqlite(model_port: int) -> Iterator[Peer]:
-        with sized_ledger("before (SQLite)", model_port, checkout=checkout) as peer:
+        server = checkout.server
+        with sized_ledger("before (SQLite)", model_port, server=server, checkout=checkout) as peer:
             yield peer
 
     @contextmanager
     def before_on_postgres(model_port: int) -> Iterator[Peer]:
         with (
             _postgres(checkout) as ledger,
-            _served("before (Postgres)", ledger, model_port, checkout=checkout) as peer,
+            _served(
+                "before (Postgres)",
+                ledger,
+                model_port,
+                server=checkout.server,
+                checkout=checkout,
+            ) as peer,
         ):
             yield peer
 
@@ -117,7 +131,7 @@ def sized_ledger(
     *,
     accounts: int = 10,
     calls: int = 10,
-    server: Server = granian,
+    server: Server = own_listener,
     checkout: Checkout = THIS,
 ) -> Iterator[Peer]:
     """Ours on SQLite, with this many accounts and rows in the ledger."""
@@ -148,7 +162,7 @@ def _served(
     ledger: _Ledger,
     model_port: int,
     *,
-    server: Server = granian,
+    server: Server = own_listener,
     processes: int = 1,
     checkout: Checkout = THIS,
 ) -> Iterator[Peer]:
