@@ -5,11 +5,13 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from chat_platform.database import engine
+from chat_platform.launcher import backup as backups
 from chat_platform.launcher import frontend, people
 from chat_platform.launcher import up as launcher
 from chat_platform.launcher.doctor import examine
@@ -63,6 +65,24 @@ def migrate() -> None:
 
 
 @app.command()
+def backup(file: Annotated[Path, typer.Argument(help="The file to write, .tar.gz.")]) -> None:
+    """Save the embedded databases and secrets in one file, also while the platform runs."""
+    with _failures_in_words():
+        lacks = backups.back_up(load_settings(), file)
+    print("\n".join([f"Saved in {file}. It contains all secrets: keep it private.", *lacks]))
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file of `chat-platform backup`.")],
+) -> None:
+    """Make a platform of a backup, in an empty DATA_DIR."""
+    with _failures_in_words():
+        backups.restore(load_settings(), file)
+    print("Restored. Start it with `chat-platform up` or `make run`.")
+
+
+@app.command()
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
@@ -93,6 +113,8 @@ def _failures_in_words() -> Iterator[None]:
         _fail(exc.message, exc.way_out)
     except frontend.BuildFailed as exc:
         _fail(str(exc), "Check the network and the disk, then try again.")
+    except engine.NewerSchema:
+        _fail("The database is of a newer release.", "Install that release, or restore a backup.")
     except OSError as exc:
         _fail(f"{exc.strerror}: {exc.filename}", "Check the disk, and that you own DATA_DIR.")
 

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
@@ -74,14 +77,28 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
         yield session
 
 
+class NewerSchema(Exception):
+    """A newer release has migrated the database."""
+
+
 async def migrate(url: str) -> None:
-    """Migrate the database's schema."""
+    """Migrate the database's schema. Raises NewerSchema."""
     config = Config()
     config.set_main_option("script_location", str(_ALEMBIC))
     config.set_main_option("sqlalchemy.url", sync_url(url).replace("%", "%%"))
     if make_url(url).get_backend_name() == "sqlite":
         Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
-    await asyncio.to_thread(command.upgrade, config, "head")
+    try:
+        await asyncio.to_thread(command.upgrade, config, "head")
+    except CommandError as exc:
+        if isinstance(exc.__cause__, ResolutionError):
+            raise NewerSchema from exc
+        raise
+
+
+def knows_schema(revision: str) -> bool:
+    """Return whether this release can migrate from that revision, or is at it."""
+    return any(script.revision == revision for script in ScriptDirectory(_ALEMBIC).walk_revisions())
 
 
 def insert_if_absent(connection: Connection, row: SQLModel, **computed: ColumnElement[Any]) -> bool:

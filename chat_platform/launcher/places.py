@@ -46,6 +46,11 @@ class Places:
         return self.run / "proxy-port"
 
     @property
+    def restoring(self) -> Path:
+        """A folder that is there while a backup is restored, or after that has failed."""
+        return self.data_dir / "restoring"
+
+    @property
     def lock(self) -> Path:
         return self.run / "launcher.lock"
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from chat_platform.database.engine import migrate
+from chat_platform.database.engine import NewerSchema, migrate
 from chat_platform.launcher import frontend, server
 from chat_platform.launcher.embedded import EmbeddedPeers
 from chat_platform.launcher.failures import LaunchFailed
@@ -31,6 +31,7 @@ def run_platform(settings: Settings, *, peers_only: bool = False) -> None:
     make_data_dir(places)
     places = reachable(places)
     with only_launcher(places):
+        _check_whole(places)
         asyncio.run(_Launch(settings, places, peers_only=peers_only).run())
 
 
@@ -57,6 +58,14 @@ def make_data_dir(places: Places) -> None:
             f"Can't write to {places.data_dir}: {exc.strerror}.",
             way_out="Take ownership of it (chown), or set DATA_DIR to another folder.",
         ) from exc
+
+
+def _check_whole(places: Places) -> None:
+    if places.restoring.exists():
+        raise LaunchFailed(
+            f"A backup was being restored into {places.data_dir}, and is not complete.",
+            way_out="Run `chat-platform restore` again.",
+        )
 
 
 @contextmanager
@@ -122,9 +131,8 @@ class _Launch:
         self._steps.say(self._greeting())
 
     async def _prepare_server(self) -> None:
-        if self._settings.database_url.get_secret_value():
-            with self._steps.step("Bring the database up to date"):
-                await migrate(self._settings.database)
+        with self._steps.step("Bring the database up to date"):
+            await _migrate(self._settings)
         if not await asyncio.to_thread(frontend.is_built):
             with self._steps.step("Build the pages", hint="when they changed, about a minute"):
                 await server.build_pages(self._places)
@@ -154,6 +162,16 @@ class _Launch:
 
     def _write_status(self) -> None:
         write_status(self._places, self._supervisor, state=self._state, url=self._url)
+
+
+async def _migrate(settings: Settings) -> None:
+    try:
+        await migrate(settings.database)
+    except NewerSchema as exc:
+        raise LaunchFailed(
+            "The database is of a newer release.",
+            way_out="Install that release, or restore a backup into another DATA_DIR.",
+        ) from exc
 
 
 def check_port(settings: Settings) -> None:
