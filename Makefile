@@ -76,6 +76,9 @@ slow-chain: tools environments ## Drive the whole embedded platform long, and st
 .PHONY: slow-rest
 slow-rest: tools ## Long runs, faults, our own programs, real LiteLLM with its database
 	@$(BIN)/pytest -q -m "(programs or rig or slow) and not chain" tests --ignore=tests/e2e --ignore=tests/pages --ignore=tests/proxy
+
+.PHONY: slow-proxy
+slow-proxy: tools ## Long runs of the proxy on both databases, with real LiteLLM
 	@$(BIN)/pytest -q -m "rig or slow" --database both tests/proxy
 
 .PHONY: slow-pages
@@ -84,8 +87,8 @@ slow-pages: tools ## Drive the pages in every further way
 
 .PHONY: test-full
 test-full: unit-postgres ## The slow rest, and the fast suite on Postgres
-	@$(MAKE) --no-print-directory -j --output-sync=target slow-chain slow-rest
-	@$(MAKE) --no-print-directory slow-pages
+	@$(MAKE) --no-print-directory -j --output-sync=target slow-rest slow-proxy
+	@$(MAKE) --no-print-directory slow-chain slow-pages
 
 .PHONY: faults
 faults: .venv/.dev ## Break everything in new ways for SECONDS (DATABASE=sqlite|postgres), check the laws
