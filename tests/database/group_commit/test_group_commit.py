@@ -67,6 +67,21 @@ async def test_many_lists_find_their_own_rows(writer: GroupWriter):
     assert found == [[("a", 1)], [], []]
 
 
+@pytest.mark.parametrize(("company", "group"), [([], 1), ([("company", 1)], 2)])
+async def test_only_writes_that_come_in_numbers_wait_for_others(
+    database_url: str, writer: GroupWriter, company: list[Note], group: int
+):
+    if not database_url.startswith("sqlite"):
+        pytest.skip("on Postgres a group is what waits for a connection")
+    await asyncio.gather(*(writer.commit(insert, note) for note in [("before", 1), *company]))
+
+    first = writer.commit(insert, ("first", 1))
+    await asyncio.sleep(0)
+    second = writer.commit(insert, ("second", 2))
+
+    assert await asyncio.gather(first, second) == [group, group]
+
+
 async def test_a_write_that_fails_fails_alone(writer: GroupWriter):
     await writer.commit(insert, ("taken", 1))
 
