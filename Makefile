@@ -77,9 +77,11 @@ slow-chain: tools environments ## Drive the whole embedded platform long, and st
 slow-rest: tools ## Long runs, faults, our own programs, real LiteLLM with its database
 	@$(BIN)/pytest -q -m "(programs or rig or slow) and not chain" tests --ignore=tests/e2e --ignore=tests/pages --ignore=tests/proxy
 
+# The rig first and alone: it is one for the machine, and slow-rest waits for it.
 .PHONY: slow-proxy
 slow-proxy: tools ## Long runs of the proxy on both databases, with real LiteLLM
-	@$(BIN)/pytest -q -m "rig or slow" --database both tests/proxy
+	@$(BIN)/pytest -q -m "rig" --database both tests/proxy
+	@$(BIN)/pytest -q -m "slow and not rig" --database both tests/proxy
 
 .PHONY: slow-pages
 slow-pages: tools ## Drive the pages in every further way
