@@ -14,7 +14,7 @@ from chat_platform.app import lifespan
 
 async def serve():
     async with lifespan():
-        print(gc.get_freeze_count(), len(gc.get_objects()))
+        print(gc.get_threshold()[0], gc.get_freeze_count(), len(gc.get_objects()))
 
 asyncio.run(serve())
 """
@@ -31,6 +31,7 @@ def test_the_collector_passes_over_what_was_loaded_at_the_start(tmp_path: Path):
         timeout=120,
     )
 
-    frozen, looked_through = map(int, served.stdout.split()[-2:])
+    threshold, frozen, looked_through = map(int, served.stdout.split()[-3:])
+    assert threshold >= 10_000
     assert frozen > 100_000
     assert looked_through < frozen / 10

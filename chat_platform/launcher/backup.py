@@ -79,7 +79,7 @@ def restore(settings: Settings, file: Path) -> None:
     os.umask(0o077)
     places = places_of(settings)
     make_data_dir(places)
-    with only_launcher(places), _unpacked(file, places) as found:
+    with only_launcher(places), _unpacked(settings, file, places) as found:
         (found / _SECRETS).replace(places.data_dir / _SECRETS)
         if (found / _LETTA).exists():
             # With the secrets of the backup, one of which is the database's password.
@@ -188,7 +188,7 @@ def _run(server: Postgres, program: str, *arguments: str) -> None:
 
 
 @contextmanager
-def _unpacked(file: Path, places: Places) -> Iterator[Path]:
+def _unpacked(settings: Settings, file: Path, places: Places) -> Iterator[Path]:
     """Yield a folder in DATA_DIR with the backup's files; what is left of it, no start accepts."""
     target = places.restoring
     if target.exists():
@@ -202,6 +202,7 @@ def _unpacked(file: Path, places: Places) -> Iterator[Path]:
     try:
         _unpack(file, target)
         _check(_manifest_of(target, file))
+        _check_used(settings, target)
     except BaseException:
         shutil.rmtree(target)
         raise
@@ -247,8 +248,21 @@ def _check(manifest: Manifest) -> None:
     is_newer = manifest.format > FORMAT or manifest.letta != letta.VERSION
     if is_newer or (manifest.revision and not knows_schema(manifest.revision)):
         raise LaunchFailed(
-            "The backup is of another release.", way_out="Install that release, then restore."
+            "The backup comes from another release.", way_out="Install that release, then restore."
         )
+
+
+def _check_used(settings: Settings, found: Path) -> None:
+    """Refuse what the settings would leave unused: it would look restored, and be lost."""
+    for name, file, is_elsewhere in (
+        ("DATABASE_URL", _PLATFORM, settings.database_url.get_secret_value()),
+        ("LETTA_BASE_URL", _LETTA, settings.letta_base_url),
+    ):
+        if is_elsewhere and (found / file).exists():
+            raise LaunchFailed(
+                f"The backup has a database of its own, and {name} names another.",
+                way_out=f"Unset {name}, then restore.",
+            )
 
 
 def _nothing_to_save(data_dir: Path) -> LaunchFailed:
@@ -259,5 +273,5 @@ def _nothing_to_save(data_dir: Path) -> LaunchFailed:
 
 def _no_backup(file: Path) -> LaunchFailed:
     return LaunchFailed(
-        f"{file} is not a whole backup.", way_out="Name a file that `chat-platform backup` wrote."
+        f"{file} is not a complete backup.", way_out="Name a file that `chat-platform backup` wrote."
     )

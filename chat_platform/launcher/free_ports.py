@@ -35,7 +35,7 @@ def kept_port(file: Path) -> int:
 
 
 def _take(port: int) -> bool:
-    """Claim the port if it is free: a server may not listen on it before a minute has passed."""
+    """Claim the port if it is free: its server may take a minute to start listening."""
     if port in _handed_out or not is_free(port) or not _claim(port):
         return False
     _handed_out.add(port)

@@ -169,7 +169,7 @@ async def _migrate(settings: Settings) -> None:
         await migrate(settings.database)
     except NewerSchema as exc:
         raise LaunchFailed(
-            "The database is of a newer release.",
+            "The database belongs to a newer release.",
             way_out="Install that release, or restore a backup into another DATA_DIR.",
         ) from exc
 

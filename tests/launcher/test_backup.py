@@ -146,7 +146,7 @@ def test_half_a_backup_is_refused_and_leaves_nothing(saved: Path, tmp_path: Path
     refused = run(tmp_path / "data", "restore", cut)
 
     assert refused.exit_code == 1
-    assert "is not a whole backup" in refused.stderr
+    assert "is not a complete backup" in refused.stderr
     assert not (tmp_path / "data" / "restoring").exists()
 
 
@@ -169,12 +169,12 @@ def test_a_restore_that_was_killed_is_told_and_done_again(saved: Path, open_fold
 @pytest.mark.parametrize(
     ("manifest", "said"),
     [
-        ('{"format": 2, "made_at": ""}', "of another release"),
-        ('{"format": 1, "made_at": "", "letta": "0.17.0"}', "of another release"),
-        ('{"format": 1, "made_at": "", "revision": "9999"}', "of another release"),
-        ('{"format": "x"}', "is not a whole backup"),
-        ("[]", "is not a whole backup"),
-        ("", "is not a whole backup"),
+        ('{"format": 2, "made_at": ""}', "from another release"),
+        ('{"format": 1, "made_at": "", "letta": "0.17.0"}', "from another release"),
+        ('{"format": 1, "made_at": "", "revision": "9999"}', "from another release"),
+        ('{"format": "x"}', "is not a complete backup"),
+        ("[]", "is not a complete backup"),
+        ("", "is not a complete backup"),
     ],
 )
 def test_what_this_release_cannot_read_is_refused(tmp_path: Path, manifest: str, said: str):
@@ -185,6 +185,19 @@ def test_what_this_release_cannot_read_is_refused(tmp_path: Path, manifest: str,
 
     assert refused.exit_code == 1
     assert said in refused.stderr
+    assert not (tmp_path / "data" / "restoring").exists()
+
+
+@pytest.mark.parametrize("setting", ["DATABASE_URL", "LETTA_BASE_URL"])
+def test_a_database_that_would_not_be_used_is_not_restored(
+    saved: Path, tmp_path: Path, setting: str
+):
+    urls = {"DATABASE_URL": "postgresql://x@127.0.0.1:1/x", "LETTA_BASE_URL": "http://127.0.0.1:1"}
+
+    refused = run(tmp_path / "data", "restore", saved, **{setting: urls[setting]})
+
+    assert refused.exit_code == 1
+    assert f"Unset {setting}" in refused.stderr
     assert not (tmp_path / "data" / "restoring").exists()
 
 
@@ -246,7 +259,7 @@ def test_a_database_of_a_newer_release_is_refused_in_one_line(tmp_path: Path):
     said = run(tmp_path, "migrate")
 
     assert said.exit_code == 1
-    assert "The database is of a newer release." in said.stderr
+    assert "The database belongs to a newer release." in said.stderr
 
 
 def _archive(file: Path, members: dict[str, str]) -> None:

@@ -34,7 +34,7 @@ long as the disk needs."""
 
 _ROUNDS = 3
 """How many rounds of the loop gather a group's writes while calls come in numbers. At 32 callers
-that takes a sixth of the CPU per call, for a wait of a few of the loop's microseconds."""
+that saves a sixth of the CPU per call; a round takes microseconds."""
 
 _Tell = Callable[[Outcome], object]
 
