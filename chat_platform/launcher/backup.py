@@ -273,5 +273,6 @@ def _nothing_to_save(data_dir: Path) -> LaunchFailed:
 
 def _no_backup(file: Path) -> LaunchFailed:
     return LaunchFailed(
-        f"{file} is not a complete backup.", way_out="Name a file that `chat-platform backup` wrote."
+        f"{file} is not a complete backup.",
+        way_out="Name a file that `chat-platform backup` wrote.",
     )
