@@ -8,6 +8,7 @@ export UV_LINK_MODE ?= hardlink
 WITHOUT_FUZZ := --ignore=tests/api/test_fuzz.py
 # schemathesis loads its report writer at the very end, which fails beneath Playwright's greenlets.
 BROWSER_PLUGINS := -p no:schemathesis
+COMPILE := $(BIN)/uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q
 OURS := ours_on_sqlite,ours_on_postgres
 
 .PHONY: help
@@ -75,7 +76,7 @@ slow-chain: tools environments ## Drive the whole embedded platform long, and st
 
 .PHONY: slow-rest
 slow-rest: tools ## Long runs, faults, our own programs, real LiteLLM with its database
-	@$(BIN)/pytest -q -m "(programs or rig or slow) and not chain" tests --ignore=tests/e2e --ignore=tests/pages --ignore=tests/proxy
+	@$(BIN)/pytest -q -m "(programs or rig or slow) and not chain" tests --ignore=tests/e2e --ignore=tests/pages --ignore=tests/proxy --ignore=tests/containers
 
 # The rig first and alone: it is one for the machine, and slow-rest waits for it.
 .PHONY: slow-proxy
@@ -87,10 +88,14 @@ slow-proxy: tools ## Long runs of the proxy on both databases, with real LiteLLM
 slow-pages: tools ## Drive the pages in every further way
 	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) -n 2 tests/pages
 
+.PHONY: containers
+containers: tools ## Build the images, run docker-compose.yml, and kill its services one by one
+	@$(BIN)/pytest -q -m rig $(BROWSER_PLUGINS) tests/containers
+
 .PHONY: test-full
 test-full: unit-postgres ## The slow rest, and the fast suite on Postgres
 	@$(MAKE) --no-print-directory -j --output-sync=target slow-rest slow-proxy
-	@$(MAKE) --no-print-directory slow-chain slow-pages
+	@$(MAKE) --no-print-directory slow-chain slow-pages containers
 
 .PHONY: faults
 faults: .venv/.dev ## Break everything in new ways for SECONDS (DATABASE=sqlite|postgres), check the laws
@@ -127,8 +132,9 @@ bench-web: tools ## Measure the chat page in Chromium beside Chainlit
 
 .PHONY: requirements
 requirements: .venv/.run ## Compile requirements*.txt from pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q -o requirements.txt
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements.txt -q -o requirements-dev.txt
+	@$(COMPILE) --extra embedded -o requirements.txt
+	@$(COMPILE) -c requirements.txt -o requirements-server.txt
+	@$(COMPILE) --extra embedded --extra dev -c requirements.txt -o requirements-dev.txt
 
 .PHONY: clean
 clean: ## Remove what was built; keeps .data, your accounts and memory

@@ -12,11 +12,12 @@ import typer
 
 from chat_platform.database import engine
 from chat_platform.launcher import backup as backups
-from chat_platform.launcher import frontend, people
+from chat_platform.launcher import frontend, people, server
 from chat_platform.launcher import up as launcher
 from chat_platform.launcher.doctor import examine
 from chat_platform.launcher.failures import LaunchFailed
 from chat_platform.launcher.places import places_of
+from chat_platform.launcher.stack_secrets import env_lines
 from chat_platform.launcher.status import read_status, status_lines
 from chat_platform.settings import SettingsError, load_settings
 
@@ -41,6 +42,19 @@ def up(
     """Start the platform, with every service that the settings do not point elsewhere."""
     with _failures_in_words():
         launcher.run_platform(load_settings(), peers_only=peers_only)
+
+
+@app.command()
+def serve() -> None:
+    """Start only the server: the pages are built, and every service runs elsewhere."""
+    with _failures_in_words():
+        server.serve(load_settings())
+
+
+@app.command("make-env")
+def make_env() -> None:
+    """Print new secrets for docker-compose.yml: `chat-platform make-env > .env`."""
+    print("\n".join(env_lines()))
 
 
 @app.command()

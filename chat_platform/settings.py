@@ -19,13 +19,10 @@ from chat_platform.unsafe_settings import (
     shared_secret_problem,
     trusted_proxy_problems,
 )
+from chat_platform.values import default_models
 from chat_platform.values.money import to_nano_usd
 from chat_platform.values.periods import is_period
 
-DEMO_CHAT_MODEL = "demo-chat"
-DEMO_EMBEDDING_MODEL = "demo-embedding"
-GEMINI_CHAT_MODEL = "gemini-2.5-flash"
-GEMINI_EMBEDDING_MODEL = "gemini-embedding-001"
 GENERATED_SECRETS = (
     "SECRET_KEY",
     "LETTA_GLOBAL_API_KEY",
@@ -82,6 +79,8 @@ class Settings(BaseSettings):
     root_path: str = ""
     """The path under which a proxy serves the platform, such as `/myai`; built into the pages."""
     allowed_origins: str = ""
+    railway_public_domain: str = ""
+    """The service's public domain, which Railway sets: one more allowed origin."""
     trusted_proxies: str = ""
     metrics_token: SecretStr = SecretStr("")
     smtp_url: SecretStr = SecretStr("")
@@ -212,7 +211,7 @@ class Settings(BaseSettings):
     @property
     def is_demo(self) -> bool:
         """True if the demo model answers, because no provider's key is set."""
-        return self.model_for_chat == DEMO_CHAT_MODEL
+        return self.model_for_chat == default_models.DEMO_CHAT_MODEL
 
     @property
     def uses_supabase(self) -> bool:
@@ -220,15 +219,11 @@ class Settings(BaseSettings):
 
     @property
     def model_for_chat(self) -> str:
-        if self.chat_model:
-            return self.chat_model
-        return GEMINI_CHAT_MODEL if self._has_provider else DEMO_CHAT_MODEL
+        return default_models.chat_model(self.chat_model, has_provider=self._has_provider)
 
     @property
     def model_for_embeddings(self) -> str:
-        if self.embedding_model:
-            return self.embedding_model
-        return GEMINI_EMBEDDING_MODEL if self._has_provider else DEMO_EMBEDDING_MODEL
+        return default_models.embedding_model(self.embedding_model, has_provider=self._has_provider)
 
     @property
     def _has_provider(self) -> bool:
@@ -263,7 +258,8 @@ class Settings(BaseSettings):
     @property
     def public_url(self) -> str:
         """The pages' public URL, as far as the settings tell."""
-        return f"{self.base_url.removesuffix(self.root_path)}{self.root_path}"
+        origin = next(iter(self._public_origins), self.base_url.removesuffix(self.root_path))
+        return f"{origin}{self.root_path}"
 
     @property
     def default_budget_nano_usd(self) -> int:
@@ -275,7 +271,13 @@ class Settings(BaseSettings):
 
     @cached_property
     def origins(self) -> frozenset[str]:
-        return frozenset(o.rstrip("/").lower() for o in _words(self.allowed_origins))
+        return frozenset(self._public_origins)
+
+    @property
+    def _public_origins(self) -> list[str]:
+        """The origins at which browsers reach the pages, the main one first."""
+        hosted = f"https://{self.railway_public_domain}" if self.railway_public_domain else ""
+        return [o.rstrip("/").lower() for o in _words(f"{self.allowed_origins} {hosted}")]
 
     @cached_property
     def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:

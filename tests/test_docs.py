@@ -16,8 +16,11 @@ DOCS = sorted(
 )
 # These also quote names from other programs' code.
 OF_OTHER_PROGRAMS = {f"docs/{name}.md" for name in ("advisories", "asvs", "letta", "litellm")}
-SOURCES = ("chat_platform", "tests", "benchmarks", "alembic", "assets")
-SINGLE_FILES = ("Makefile", "pyproject.toml", "rxconfig.py", ".env.example", ".importlinter")
+SOURCES = ("chat_platform", "tests", "benchmarks", "alembic", "assets", "deploy")
+SINGLE_FILES = (
+    *("Makefile", "pyproject.toml", "rxconfig.py", ".env.example", ".importlinter"),
+    *("docker-compose.yml", "deploy/litellm/Dockerfile"),
+)
 
 QUOTED = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]+)?\)")

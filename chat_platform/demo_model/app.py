@@ -26,8 +26,8 @@ from chat_platform.demo_model.wire import (
     usage_chunk,
     whole_body,
 )
-from chat_platform.settings import DEMO_CHAT_MODEL, DEMO_EMBEDDING_MODEL
 from chat_platform.values.clock import now_ms
+from chat_platform.values.default_models import DEMO_CHAT_MODEL, DEMO_EMBEDDING_MODEL
 from chat_platform.values.ids import new_id
 
 _MALFORMED = b'data: {"id": "broken", "choi\n\n'

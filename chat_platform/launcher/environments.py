@@ -6,13 +6,12 @@ import hashlib
 import os
 import shutil
 import sys
+import sysconfig
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
-
-from uv import find_uv_bin
 
 from chat_platform.launcher.failures import LaunchFailed
 from chat_platform.launcher.places import Places
@@ -95,12 +94,17 @@ async def run_uv(name: str, places: Places, *arguments: str | Path) -> None:
     """Run uv to completion. Raises LaunchFailed with its last output."""
     program = Program(
         name=name,
-        argv=(find_uv_bin(), *map(str, arguments)),
+        argv=(_uv(), *map(str, arguments)),
         cwd=places.environments,
         log=places.logs / f"{name}.log",
         environment={**os.environ, "UV_NO_PROGRESS": "1"},
     )
     await run_to_end(program, places)
+
+
+def _uv() -> str:
+    """Return uv's path. The package's own function could not be imported where only serving is."""
+    return str(Path(sysconfig.get_path("scripts")) / "uv")
 
 
 async def run_to_end(program: Program, places: Places) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import NoReturn
 
 from pydantic import SecretStr
 
@@ -17,7 +18,8 @@ _REFLEX = {
     "REFLEX_TELEMETRY_ENABLED": "false",
     "REFLEX_CHECK_LATEST_VERSION": "false",
 }
-_DRAIN_SECONDS = 20.0
+DRAIN_SECONDS = 20.0
+"""How long running requests and turns may take to end after SIGTERM."""
 
 
 def peer(settings: Settings, places: Places) -> Peer:
@@ -28,18 +30,20 @@ def peer(settings: Settings, places: Places) -> Peer:
         is_ready=answers(f"{local}/api/v1/health/live"),
         program=Program(
             name="server",
-            argv=(
-                *(sys.executable, "-m", "granian", "--interface", "asgi", "--factory"),
-                *("--host", settings.host, "--port", str(settings.port), "--workers", "1"),
-                *("--ws", "--no-access-log", "--workers-kill-timeout", str(int(_DRAIN_SECONDS))),
-                "chat_platform.app:app",
-            ),
+            argv=_command(settings),
             cwd=ROOT,
             log=places.logs / "server.log",
             environment={**os.environ, **_REFLEX, **_handed_on(settings, places)},
-            stop_seconds=_DRAIN_SECONDS + 5,
+            stop_seconds=DRAIN_SECONDS + 5,
         ),
     )
+
+
+def serve(settings: Settings) -> NoReturn:
+    """Become the server: this process goes on as the web server, with nothing behind it."""
+    os.chdir(ROOT)
+    command = _command(settings)
+    os.execve(command[0], command, {**os.environ, **_REFLEX})  # noqa: S606
 
 
 async def build_pages(places: Places) -> None:
@@ -52,6 +56,15 @@ async def build_pages(places: Places) -> None:
         environment=os.environ,
     )
     await run_to_end(program, places)
+
+
+def _command(settings: Settings) -> tuple[str, ...]:
+    return (
+        *(sys.executable, "-m", "granian", "--interface", "asgi", "--factory"),
+        *("--host", settings.host, "--port", str(settings.port), "--workers", "1"),
+        *("--ws", "--no-access-log", "--workers-kill-timeout", str(int(DRAIN_SECONDS))),
+        "chat_platform.app:app",
+    )
 
 
 def _handed_on(settings: Settings, places: Places) -> dict[str, str]:

@@ -27,11 +27,10 @@ PASSWORD = "a-good-password-1"
 class Person:
     """Somebody with an account, who uses the REST API."""
 
-    def __init__(self, platform: "Platform", name: str, email: str) -> None:
-        self.platform = platform
+    def __init__(self, url: str, name: str, email: str) -> None:
         self.name = name
         self.email = email
-        self.http = httpx.Client(base_url=platform.url + API, timeout=120)
+        self.http = httpx.Client(base_url=url + API, timeout=120)
         body = {"email": email, "password": PASSWORD, "name": name}
         answer = self.http.post("/auth/register", json=body)
         if answer.status_code == 409:
@@ -206,7 +205,7 @@ class Platform:
         return (self.data_dir / "up.log").read_text()[-4000:]
 
     def person(self, name: str) -> Person:
-        return Person(self, name, f"{name.lower()}@example.com")
+        return Person(self.url, name, f"{name.lower()}@example.com")
 
     def accounts_seen_by_litellm(self) -> set[str]:
         """The accounts whose keys LiteLLM accepted, from what its key check prints."""

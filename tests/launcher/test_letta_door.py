@@ -62,6 +62,13 @@ async def test_no_host_but_its_own_is_answered(
     assert answer.status_code == 421
 
 
+@pytest.mark.parametrize("host", TRICKS)
+async def test_health_answers_any_host(http: httpx.AsyncClient, host: str):
+    answer = await http.get("/v1/health/", headers={"host": host})
+
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from chat_platform.billing.keys import derive_key, derive_subkey
 from chat_platform.launcher.failures import LaunchFailed
 from chat_platform.launcher.litellm import peer as litellm
+from chat_platform.launcher.litellm.configuration import configuration
 from chat_platform.settings import Settings
 from chat_platform.values.ids import AccountId
 
@@ -56,6 +57,20 @@ def test_nothing_is_tried_twice_and_streams_tell_their_cost(settings: Settings):
     assert all(m["litellm_params"]["max_retries"] == 0 for m in told["model_list"])
     assert told["litellm_settings"]["include_cost_in_streaming_usage"] is True
     assert told["general_settings"]["disable_budget_reservation"] is True
+
+
+def test_with_a_database_it_checks_keys_itself_and_all_else_is_the_same(settings: Settings):
+    embedded = configured(settings)
+
+    told = configuration(
+        ("demo-chat", "demo-embedding"), DEMO, has_provider=False, has_database=True
+    )
+
+    general = told.pop("general_settings")
+    assert told == {name: embedded[name] for name in told}
+    assert "custom_auth" not in general
+    assert general["database_url"] == "os.environ/DATABASE_URL"
+    assert general["disable_budget_reservation"] is True
 
 
 @pytest.fixture

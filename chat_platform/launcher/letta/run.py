@@ -1,6 +1,7 @@
 """Runs inside Letta's own environment: `run.py serve` or `run.py migrate`, without the network.
 
-Environment: LETTA_HOST, LETTA_PORT, and Letta's own variables.
+Environment: LETTA_HOST, LETTA_PORT, LETTA_HOSTS (further names under which it may be called, with
+their ports, separated by spaces), and Letta's own variables.
 """
 
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
@@ -58,7 +59,10 @@ def serve() -> None:
         Door(
             app,
             password=os.environ["LETTA_SERVER_PASSWORD"],
-            hosts=[f"{host}:{port}", f"localhost:{port}"],
+            hosts=[
+                *(f"{name}:{port}" for name in (host, "localhost")),
+                *os.environ.get("LETTA_HOSTS", "").split(),
+            ],
         ),
         host=host,
         port=port,

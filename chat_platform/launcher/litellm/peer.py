@@ -9,24 +9,16 @@ from chat_platform.billing.keys import derive_subkey
 from chat_platform.launcher.environments import Environment, make_environment
 from chat_platform.launcher.failures import LaunchFailed
 from chat_platform.launcher.ground import home_of, programs_folder, put
+from chat_platform.launcher.litellm.configuration import DEMO_MODELS, NoProvider
+from chat_platform.launcher.litellm.configuration import configuration as configuration_of
 from chat_platform.launcher.peers import Peer, answers, bare_environment
 from chat_platform.launcher.places import Places
 from chat_platform.launcher.processes import Program
-from chat_platform.settings import DEMO_CHAT_MODEL, DEMO_EMBEDDING_MODEL, Settings
+from chat_platform.settings import Settings
 
 _HERE = Path(__file__).parent
 ENVIRONMENT = Environment("litellm", _HERE / "requirements.txt")
 
-DEMO_MODELS = (DEMO_CHAT_MODEL, DEMO_EMBEDDING_MODEL)
-# Dollars per token, those of a small current model, so that the demo's costs look real.
-_DEMO_PRICES = {
-    DEMO_CHAT_MODEL: {"input_cost_per_token": 3e-07, "output_cost_per_token": 2.5e-06},
-    DEMO_EMBEDDING_MODEL: {"input_cost_per_token": 2e-08, "output_cost_per_token": 0.0},
-}
-_DEMO_INFO = {
-    DEMO_CHAT_MODEL: {"mode": "chat", "max_output_tokens": 32_768, "max_input_tokens": 128_000},
-    DEMO_EMBEDDING_MODEL: {"mode": "embedding", "output_vector_size": 1536},
-}
 # The provider is on the internet: proxies to it are the operator's business.
 _NETWORK = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
@@ -66,51 +58,23 @@ def peer(settings: Settings, places: Places, port: int, demo_url: str) -> Peer:
 
 
 def configuration(settings: Settings, demo_url: str) -> dict[str, Any]:
-    """Return LiteLLM's configuration; JSON is YAML too."""
-    return {
-        "model_list": [_model(settings, name, demo_url) for name in _models(settings)],
-        # A retry by the gateway itself would be an unrecorded call; one deployment per model
-        # leaves nothing to fall back to while it cools down.
-        "router_settings": {"num_retries": 0, "disable_cooldowns": True},
-        "litellm_settings": {
-            "include_cost_in_streaming_usage": True,
-            "drop_params": True,
-            "num_retries": 0,
-            "request_timeout": 600,
-            "telemetry": False,
-        },
-        "general_settings": {
-            "master_key": "os.environ/LITELLM_MASTER_KEY",
-            "custom_auth": "key_check.check",
-            "disable_budget_reservation": True,
-        },
-    }
-
-
-def _models(settings: Settings) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((settings.model_for_chat, settings.model_for_embeddings)))
-
-
-def _model(settings: Settings, name: str, demo_url: str) -> dict[str, Any]:
-    if name in DEMO_MODELS:
-        return {
-            "model_name": name,
-            "litellm_params": {
-                "model": f"openai/{name}",
-                "api_base": f"{demo_url}/v1",
-                "api_key": "no-key-needed",
-                "max_retries": 0,
-                **_DEMO_PRICES[name],
-            },
-            "model_info": _DEMO_INFO[name],
-        }
-    if not settings.gemini_api_key.get_secret_value():
-        raise LaunchFailed(
-            f"The model {name} needs a provider, and GEMINI_API_KEY is not set.",
-            way_out="Set it, or unset CHAT_MODEL and EMBEDDING_MODEL to use the demo model.",
+    """Return the configuration for these settings. Raises LaunchFailed."""
+    try:
+        return configuration_of(
+            _models(settings),
+            demo_url,
+            has_provider=bool(settings.gemini_api_key.get_secret_value()),
+            has_database=False,
         )
-    params = {"model": f"gemini/{name}", "api_key": "os.environ/GEMINI_API_KEY", "max_retries": 0}
-    return {"model_name": name, "litellm_params": params}
+    except NoProvider as exc:
+        raise LaunchFailed(
+            str(exc),
+            way_out="Set it, or unset CHAT_MODEL and EMBEDDING_MODEL to use the demo model.",
+        ) from exc
+
+
+def _models(settings: Settings) -> tuple[str, str]:
+    return settings.model_for_chat, settings.model_for_embeddings
 
 
 def _environment(settings: Settings, home: Path) -> dict[str, str]:
