@@ -37,8 +37,8 @@ tools: .venv/.dev ## Install what tests need beside Python: a browser, Redis, Pg
 	@$(BIN)/python -m tests.install_tools
 
 .PHONY: lint
-lint: .venv/.dev ## Check style, types, layers, and pins with known advisories
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/pyright && $(BIN)/lint-imports && $(BIN)/python -m tests.advisories
+lint: .venv/.dev ## Check style, types, layers, Dockerfiles, and pins with known advisories
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/pyright && $(BIN)/lint-imports && $(BIN)/hadolint Dockerfile deploy/*/Dockerfile && $(BIN)/python -m tests.advisories
 
 .PHONY: unit
 unit: tools ## Run the fast suite with fakes at the ports, on SQLite
@@ -87,6 +87,13 @@ slow-proxy: tools ## Long runs of the proxy on both databases, with real LiteLLM
 .PHONY: slow-pages
 slow-pages: tools ## Drive the pages in every further way
 	@$(BIN)/pytest -q -m "slow" $(BROWSER_PLUGINS) -n 2 tests/pages
+
+.PHONY: sbom
+sbom: .venv/.dev ## List what is in the images (CycloneDX), into dist/
+	@mkdir -p dist
+	@for image in server=requirements-server.txt letta=chat_platform/launcher/letta/requirements.txt litellm=deploy/litellm/requirements.txt; do \
+	  $(BIN)/cyclonedx-py requirements --output-reproducible -o dist/sbom-$${image%%=*}.json $${image#*=}; \
+	done
 
 .PHONY: containers
 containers: tools ## Build the images, run docker-compose.yml, and kill its services one by one

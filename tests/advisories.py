@@ -48,9 +48,13 @@ def known_advisories(text: str) -> list[Advisory]:
 
 def every_pin(root: Path = ROOT) -> list[Pin]:
     """Return what every lock file in the tree pins; a new peer's is included automatically."""
-    locks = [*root.glob("requirements*.txt"), *root.glob("chat_platform/**/requirements*.txt")]
-    pins = [pin for lock in locks for pin in _python_pins(lock)]
-    return [*pins, *_npm_pins(root / "reflex.lock" / "package-lock.json")]
+    places = ("", "chat_platform/**/", "deploy/**/", "reflex.lock/")
+    python = [lock for place in places for lock in root.glob(f"{place}requirements*.txt")]
+    npm = [lock for place in places for lock in root.glob(f"{place}package-lock.json")]
+    return [
+        *(pin for lock in python for pin in _python_pins(lock)),
+        *(pin for lock in npm for pin in _npm_pins(lock)),
+    ]
 
 
 def complaints(advisories: Iterable[Advisory], pins: Iterable[Pin]) -> Iterator[str]:

@@ -45,12 +45,10 @@ def test_an_acceptance_that_nobody_needs_is_told():
 def test_every_lock_file_is_looked_at():
     owners = {pin.owner for pin in every_pin()}
 
-    assert owners == {"platform", "letta", "litellm", "reflex.lock"}
+    assert owners == {"platform", "letta", "litellm", "prisma", "reflex.lock"}
 
 
 def test_a_pin_of_long_ago_in_any_lock_file_fails_the_check(tmp_path: Path):
-    (tmp_path / "reflex.lock").mkdir()
-    (tmp_path / "reflex.lock" / "package-lock.json").write_text('{"packages": {}}')
     peer = tmp_path / "chat_platform" / "launcher" / "new_peer"
     peer.mkdir(parents=True)
     (peer / "requirements.txt").write_text("Python_Multipart[x]==0.0.20 \\\n    --hash=sha256:0\n")

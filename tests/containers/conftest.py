@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -29,12 +30,17 @@ def docker() -> Iterator[Docker]:
 @pytest.fixture(scope="session")
 def images(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The names of our images by service, built from the Dockerfiles."""
-    docker.build("chat-platform-server", "Dockerfile")
-    docker.build("chat-platform-letta", "deploy/letta/Dockerfile")
-    with prisma_engine.mirror() as url:
-        docker.build(
-            "chat-platform-litellm", "deploy/litellm/Dockerfile", PRISMA_ENGINES_MIRROR=url
-        )
+    with ThreadPoolExecutor() as at_once, prisma_engine.mirror() as url:
+        building = [
+            at_once.submit(docker.build, "chat-platform-letta", "deploy/letta/Dockerfile"),
+            at_once.submit(
+                *(docker.build, "chat-platform-litellm", "deploy/litellm/Dockerfile"),
+                PRISMA_ENGINES_MIRROR=url,
+            ),
+            at_once.submit(docker.build, "chat-platform-server", "Dockerfile"),
+        ]
+        for build in building:
+            build.result()
     folder = tmp_path_factory.mktemp("prisma-engine")
     prisma_engine.add_to(docker, "chat-platform-litellm", folder)
     return {name: f"chat-platform-{name}" for name in ("server", "letta", "litellm")}

@@ -34,6 +34,11 @@ class Stack:
         )
         self.env_file.write_text("\n".join([*env_lines(), *settings]) + "\n")
 
+    def set(self, **settings: str) -> None:
+        """Add lines to the `.env`; what runs takes them at the next `up`."""
+        with self.env_file.open("a") as file:
+            file.writelines(f"{name}={value}\n" for name, value in settings.items())
+
     def compose(self, *arguments: str, seconds: float = 300) -> str:
         files = ("--env-file", f"{IN_ENGINE}{self.env_file}", "-p", PROJECT)
         return self.docker("compose", *files, *arguments, seconds=seconds)

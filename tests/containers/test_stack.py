@@ -1,5 +1,6 @@
 """The compose file comes up unchanged: the README's calls, pages, killed services, restarts."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -58,6 +59,23 @@ def test_every_service_runs_and_nothing_else(stack: Stack):
         assert container["Config"]["User"], name
 
 
+def test_a_database_elsewhere_needs_no_postgres_of_ours(stack: Stack):
+    urls = ("DATABASE_URL", "LETTA_PG_URI", "LITELLM_DATABASE_URL")
+    for name in urls:
+        stack.set(**{name: f"postgresql://user:password@db.example.com/{name}"})
+
+    override = ("-f", "docker-compose.yml", "-f", "docker-compose.external-db.yml")
+    told = json.loads(stack.compose(*override, "config", "--format", "json"))
+
+    services = told["services"]
+    assert set(services) == (RUNNING | ONCE) - {"postgres", "databases"}
+    assert services["server"]["environment"]["DATABASE_URL"].endswith("/DATABASE_URL")
+    assert services["letta"]["environment"]["LETTA_PG_URI"].endswith("/LETTA_PG_URI")
+    assert "db.example.com" in services["litellm-migrate"]["environment"]["DATABASE_URL"]
+    for name, service in services.items():
+        assert not {"postgres", "databases"} & set(service.get("depends_on") or ()), name
+
+
 def test_only_the_servers_port_is_open_to_this_machine(stack: Stack):
     published = {
         (binding["HostIp"], int(binding["HostPort"]))
@@ -114,7 +132,7 @@ def test_a_killed_service_loses_no_message_and_no_cent(stack: Stack, service: st
     people = [stack.person(f"{name}-{service}") for name in ("Alice", "Bob")]
     for person in people:
         person.say("Hello!")
-    turns = [person.begin("Write a text of 800 words.") for person in people]
+    turns = [person.begin("Write a text of 300 words.") for person in people]
 
     stack.kill(service)
     stack.up()
@@ -122,7 +140,7 @@ def test_a_killed_service_loses_no_message_and_no_cent(stack: Stack, service: st
 
     for person, turn_id in zip(people, turns, strict=True):
         turn = person.wait_for_end(turn_id, seconds=90)
-        assert turn["messages"][0]["content"] == "Write a text of 800 words."
+        assert turn["messages"][0]["content"] == "Write a text of 300 words."
         assert turn["status"] == "finished" or turn["error"]["code"]
         assert person.say("Are you back?")["message"]["content"]
     _ensure_books_agree(stack, people)
