@@ -1,6 +1,7 @@
 """The test run's own Postgres, with a fresh database for every test that needs one."""
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,13 +15,15 @@ from chat_platform.database.engine import migrate
 from chat_platform.launcher.postgres import Postgres, throwaway_postgres
 
 _TEMPLATE = "migrated"
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 2_000_000_000
 _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
     # Not pytest's own temporary folder: as root, Postgres's user could not enter it.
-    folder = Path(tempfile.mkdtemp(prefix="chat-platform-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="chat-platform-postgres-", dir=_folder_in_memory()))
     try:
         with throwaway_postgres(folder) as server:
             yield server
@@ -43,6 +46,15 @@ def postgres_url(migrated_postgres: Postgres) -> Iterator[str]:
     _execute(migrated_postgres, f"create database {name} template {_TEMPLATE}")
     yield migrated_postgres.url(name)
     _execute(migrated_postgres, f"drop database {name} with (force)")
+
+
+def _folder_in_memory() -> Path | None:
+    """Return a folder in memory, if there is one with room.
+
+    A database consists of 300 files: on some disks it takes half a second to create, there 0.03 s.
+    """
+    is_usable = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK)
+    return _MEMORY if is_usable and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES else None
 
 
 def _execute(server: Postgres, statement: str) -> None:
