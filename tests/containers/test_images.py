@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from chat_platform.launcher.stack_secrets import NAMES
 from tests.containers.docker_engine import Docker
 
 pytestmark = [pytest.mark.rig, pytest.mark.timeout(2000)]
@@ -47,3 +48,11 @@ def test_no_layer_knows_a_secret(docker: Docker, images: dict[str, str], name: s
     assert not {each for each in given if each.endswith(("_KEY", "_TOKEN", "_PASSWORD", "_URI"))}
     assert "PASSWORD=" not in history
     assert "_KEY=" not in history
+
+
+def test_the_server_image_makes_the_secrets_that_the_compose_file_requires(
+    docker: Docker, images: dict[str, str]
+):
+    told = docker("run", "--rm", "--network", "none", images["server"], "chat-platform", "make-env")
+
+    assert [line.partition("=")[0] for line in told.splitlines()] == list(NAMES)
