@@ -32,6 +32,7 @@ from chat_platform.ports import (
     ForeignTokens,
     IdentityProvider,
 )
+from chat_platform.process import metrics
 from chat_platform.process.background import Routine, running
 from chat_platform.process.rate_limits import RateLimits
 from chat_platform.settings import Settings
@@ -104,6 +105,7 @@ def new_context(
 
 def routines(ctx: AppContext) -> list[Routine]:
     return [
+        Routine("look_at_loop", metrics.LOOK_SECONDS, metrics.look_at_loop),
         Routine("renew_leases", ledger.RENEW_SECONDS, partial(ledger.renew_leases, ctx)),
         Routine(
             "abort_cancelled", ledger.CANCEL_POLL_SECONDS, partial(ledger.abort_cancelled, ctx)

@@ -32,16 +32,21 @@ async def live() -> Live:
 @router.get("/ready", responses={503: {"model": Ready}})
 async def ready(ctx: Ctx, response: Response) -> Ready:
     """Returns 200 if everything a message needs is available, else 503 naming what is not."""
+    parts = await parts_of(ctx)
+    is_ready = all(word == "ok" for word in parts.values())
+    response.status_code = 200 if is_ready else 503
+    return Ready(status="ok" if is_ready else "failing", parts=parts)
+
+
+async def parts_of(ctx: AppContext) -> dict[str, str]:
+    """Return for each part that a message needs `ok`, or what is wrong with it."""
     checks = {
         "database": _database(ctx),
         "agent_server": ctx.runtime.check(),
         "billing_gateway": ctx.billing.check(),
     }
     outcomes = await asyncio.gather(*checks.values(), return_exceptions=True)
-    parts = {name: _word(outcome) for name, outcome in zip(checks, outcomes, strict=True)}
-    is_ready = all(word == "ok" for word in parts.values())
-    response.status_code = 200 if is_ready else 503
-    return Ready(status="ok" if is_ready else "failing", parts=parts)
+    return {name: _word(outcome) for name, outcome in zip(checks, outcomes, strict=True)}
 
 
 async def _database(ctx: AppContext) -> None:

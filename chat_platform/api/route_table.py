@@ -15,6 +15,7 @@ BodyKind = Literal["json", "form"]
 
 @dataclass(frozen=True)
 class _Known:
+    path: str
     pattern: re.Pattern[str]
     methods: frozenset[str]
     body: BodyKind | None
@@ -30,6 +31,10 @@ class RouteTable:
         matching = (known.methods for known in self._known if known.pattern.match(path))
         return frozenset[str]().union(*matching)
 
+    def template_at(self, path: str) -> str:
+        """Return the path of the route there, with the names of its parameters; `other` if none."""
+        return next((known.path for known in self._known if known.pattern.match(path)), "other")
+
     def body_of(self, method: str, path: str) -> BodyKind | None:
         """Return how the route's body is sent; None if it takes none."""
         for known in self._known:
@@ -41,6 +46,7 @@ class RouteTable:
     def _known(self) -> list[_Known]:
         return [
             _Known(
+                path=route.path,
                 pattern=compile_path(route.path)[0],
                 methods=_with_head(route.methods or ()),
                 body=_kind(getattr(route, "body_field", None)),

@@ -1,13 +1,12 @@
-"""This process's Prometheus metrics. No label ever identifies a person or contains content."""
+"""Prometheus metrics of model calls."""
 
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import Counter, Gauge, Histogram
 
 from chat_platform.billing.ledger_rows import Settlement
+from chat_platform.process.metrics import REGISTRY
 from chat_platform.values.money import NANO_PER_USD
-
-REGISTRY = CollectorRegistry()
 
 MODEL_CALLS = Counter(
     "chat_platform_model_calls", "Finished model calls", ["state", "error"], registry=REGISTRY
@@ -21,6 +20,11 @@ REFUSED_CALLS = Counter(
 TOKENS = Counter("chat_platform_tokens", "Tokens used", ["direction"], registry=REGISTRY)
 COST = Counter("chat_platform_cost_usd", "Cost of model calls, in dollars", registry=REGISTRY)
 OPEN_CALLS = Gauge("chat_platform_open_calls", "Model calls in flight", registry=REGISTRY)
+UNSETTLED_CALLS = Gauge(
+    "chat_platform_unsettled_calls",
+    "Ended model calls that the database could not store yet",
+    registry=REGISTRY,
+)
 CALL_SECONDS = Histogram(
     "chat_platform_call_seconds",
     "Duration of model calls",
@@ -39,8 +43,3 @@ def count_call(settlement: Settlement) -> None:
     _completion_tokens.inc(settlement.tokens.completion)
     COST.inc(settlement.cost_nano_usd / NANO_PER_USD)
     CALL_SECONDS.observe(settlement.total_ms / 1000)
-
-
-def exposition() -> bytes:
-    """Return all counters in Prometheus's text format."""
-    return generate_latest(REGISTRY)

@@ -14,6 +14,10 @@ class Unsettled:
         self._tasks: set[asyncio.Task[None]] = set()
         self._hurry = asyncio.Event()
 
+    @property
+    def total(self) -> int:
+        return len(self._tasks)
+
     def keep(self, trying: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(trying)
         self._tasks.add(task)

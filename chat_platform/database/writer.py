@@ -63,6 +63,11 @@ class GroupWriter:
         """Queue an item at once; `planner` gets all waiting items and plans one transaction."""
         return self._commits.put(planner, item)
 
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for their transaction."""
+        return self._queue.qsize() + self._commits.waiting
+
     async def close(self) -> None:
         """Finish the waiting writes, then stop."""
         await self._commits.close()

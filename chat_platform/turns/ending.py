@@ -13,7 +13,7 @@ from chat_platform.context import AppContext
 from chat_platform.conversations.history import message_data
 from chat_platform.database.away import patiently
 from chat_platform.models import Account, Message, ModelCall, Turn
-from chat_platform.turns import event_log
+from chat_platform.turns import event_log, metrics
 from chat_platform.turns.events import TurnEvent, TurnEventType, text_of
 from chat_platform.turns.failures import error_of
 from chat_platform.turns.loose_runs import loose_until_ms
@@ -80,8 +80,9 @@ async def end_turn(ctx: AppContext, turn_id: TurnId, end: TurnEnd) -> bool:
     # Even without events: an earlier attempt that seemed to fail may have ended the turn.
     await ctx.turn_feed.publish(turn_id, events)
     if events:
-        code = events[-1].data.get("code")
-        log.info("turn.ended", turn_id=turn_id, how=events[-1].type, code=code)
+        how, code = events[-1].type, events[-1].data.get("code")
+        metrics.count_end(how.removeprefix("turn."), code)
+        log.info("turn.ended", turn_id=turn_id, how=how, code=code)
     return bool(events)
 
 

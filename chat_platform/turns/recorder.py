@@ -1,12 +1,13 @@
 """Records what an agent does as numbered events in its turn's log, in short batches."""
 
 import asyncio
+import time
 from types import TracebackType
 
 from chat_platform.context import AppContext
 from chat_platform.database.away import PATIENCE_SECONDS, patiently
 from chat_platform.ports import StepChanged, TextPiece
-from chat_platform.turns import event_log
+from chat_platform.turns import event_log, metrics
 from chat_platform.turns.event_log import TurnTaken
 from chat_platform.turns.events import TurnEvent, TurnEventType
 from chat_platform.values.ids import TurnId
@@ -32,6 +33,7 @@ class TurnRecorder:
         logged: list[TurnEvent],
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
+        self._began = time.monotonic()
         self._patience_seconds = patience_seconds
         self._ctx = ctx
         self._turn_id = turn_id
@@ -102,6 +104,8 @@ class TurnRecorder:
         text = made_storable(text[known:])
         if not text:
             return
+        if not self.has_text:
+            metrics.observe_first_text(time.monotonic() - self._began)
         self.has_text = True
         last = self._pending[-1] if self._pending else None
         if last and last.type == "message.delta":

@@ -63,6 +63,10 @@ class PostgresCommits:
         self._waiting: list[Waiting] = []
         self._committing: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
     def put(self, planner: Planner[Any, Any], item: Any) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         write = Waiting(planner, item, loop.create_future())

@@ -54,6 +54,10 @@ class SqliteCommits:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="group-commit")
         self._patient: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
     def put(self, planner: Planner[Any, Any], item: Any) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         write = Waiting(planner, item, loop.create_future())
