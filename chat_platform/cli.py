@@ -127,10 +127,8 @@ def _failures_in_words() -> Iterator[None]:
         _fail(exc.message, exc.way_out)
     except frontend.BuildFailed as exc:
         _fail(str(exc), "Check the network and the disk, then try again.")
-    except engine.NewerSchema:
-        _fail(
-            "The database belongs to a newer release.", "Install that release, or restore a backup."
-        )
+    except engine.UnfitDatabase as exc:
+        _fail(str(exc), exc.way_out)
     except OSError as exc:
         _fail(f"{exc.strerror}: {exc.filename}", "Check the disk, and that you own DATA_DIR.")
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.script.revision import ResolutionError
@@ -77,23 +78,65 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-class NewerSchema(Exception):
+class UnfitDatabase(Exception):
+    """The platform cannot use the database: its text says why, `way_out` what to do."""
+
+    way_out = ""
+
+
+class NewerSchema(UnfitDatabase):
     """A newer release has migrated the database."""
+
+    way_out = "Install that release, or restore a backup."
+
+    def __init__(self) -> None:
+        super().__init__("The database belongs to a newer release.")
+
+
+class NotUtf8(UnfitDatabase):
+    """The database stores text in another encoding than UTF-8."""
+
+    way_out = "Use one that was created with `encoding 'UTF8' template template0`."
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(f"The database's encoding is {encoding}, and must be UTF8.")
+
+
+class Unreachable(UnfitDatabase):
+    """The database does not answer, or refuses us."""
+
+    way_out = "Check DATABASE_URL, and that Postgres is running."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The database does not let us in: {reason.strip().splitlines()[-1]}")
 
 
 async def migrate(url: str) -> None:
-    """Migrate the database's schema. Raises NewerSchema."""
+    """Migrate the database's schema. Raises UnfitDatabase."""
     config = Config()
     config.set_main_option("script_location", str(_ALEMBIC))
     config.set_main_option("sqlalchemy.url", sync_url(url).replace("%", "%%"))
     if make_url(url).get_backend_name() == "sqlite":
         Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
+    else:
+        await asyncio.to_thread(_ensure_utf8, url)
     try:
         await asyncio.to_thread(command.upgrade, config, "head")
     except CommandError as exc:
         if isinstance(exc.__cause__, ResolutionError):
             raise NewerSchema from exc
         raise
+
+
+def _ensure_utf8(url: str) -> None:
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        with psycopg.connect(plain, client_encoding="utf8", **CONNECTING) as connection:
+            encoding = connection.info.parameter_status("server_encoding") or ""
+    except psycopg.OperationalError as exc:
+        raise Unreachable(str(exc)) from exc
+    if encoding != "UTF8":
+        raise NotUtf8(encoding)
 
 
 def knows_schema(revision: str) -> bool:

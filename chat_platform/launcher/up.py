@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from chat_platform.database.engine import NewerSchema, migrate
+from chat_platform.database.engine import UnfitDatabase, migrate
 from chat_platform.launcher import frontend, server
 from chat_platform.launcher.embedded import EmbeddedPeers
 from chat_platform.launcher.failures import LaunchFailed
@@ -167,11 +167,8 @@ class _Launch:
 async def _migrate(settings: Settings) -> None:
     try:
         await migrate(settings.database)
-    except NewerSchema as exc:
-        raise LaunchFailed(
-            "The database belongs to a newer release.",
-            way_out="Install that release, or restore a backup into another DATA_DIR.",
-        ) from exc
+    except UnfitDatabase as exc:
+        raise LaunchFailed(str(exc), way_out=exc.way_out) from exc
 
 
 def check_port(settings: Settings) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from alembic.config import Config
+from sqlalchemy.engine import make_url
 
 from alembic import command
-from chat_platform.database.engine import sync_url
+from chat_platform.database.engine import NotUtf8, Unreachable, migrate, sync_url
 from chat_platform.launcher.postgres import Postgres
 
 _ALEMBIC = Path(__file__).resolve().parents[2] / "alembic"
@@ -52,3 +53,28 @@ async def test_five_processes_migrate_a_fresh_postgres_at_once(postgres_server: 
 @pytest.mark.slow
 async def test_five_processes_migrate_a_fresh_file_at_once(tmp_path: Path):
     assert await _migrate_five_times(f"sqlite+aiosqlite:///{tmp_path}/platform.db") == []
+
+
+def test_a_database_in_another_encoding_is_refused(postgres_server: Postgres):
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute(
+            "create database plain encoding 'SQL_ASCII' locale 'C' template template0"
+        )
+
+    with pytest.raises(NotUtf8, match="encoding is SQL_ASCII"):
+        asyncio.run(migrate(async_url(postgres_server, "plain")))
+
+
+def test_a_database_that_does_not_let_us_in_is_told_without_the_password(
+    postgres_server: Postgres,
+):
+    url = make_url(async_url(postgres_server, "postgres")).set(password="a-wrong-password")
+
+    with pytest.raises(Unreachable, match="password authentication failed") as raised:
+        asyncio.run(migrate(url.render_as_string(hide_password=False)))
+
+    assert "a-wrong-password" not in str(raised.value)
+
+
+def async_url(server: Postgres, database: str) -> str:
+    return server.url(database).replace("postgresql:", "postgresql+psycopg:")
