@@ -95,7 +95,7 @@ sbom: .venv/.dev ## List what is in the images (CycloneDX), into dist/
 	  $(BIN)/cyclonedx-py requirements --output-reproducible -o dist/sbom-$${image%%=*}.json $${image#*=}; \
 	done
 
-# Beside other suites, hence the low priority.
+# Beside another suite, hence the low priority.
 .PHONY: images
 images: tools ## Build the container images, and look what is in them
 	@nice -n 19 $(BIN)/pytest -q -m rig $(BROWSER_PLUGINS) tests/containers/test_images.py
@@ -105,8 +105,9 @@ containers: tools ## Run docker-compose.yml, and kill its services one by one
 	@$(BIN)/pytest -q -m rig $(BROWSER_PLUGINS) tests/containers/test_stack.py
 
 .PHONY: test-full
-test-full: unit-postgres ## The slow rest, and the fast suite on Postgres
-	@$(MAKE) --no-print-directory -j --output-sync=target slow-rest slow-proxy images
+test-full: ## The slow rest, and the fast suite on Postgres
+	@$(MAKE) --no-print-directory -j --output-sync=target unit-postgres images
+	@$(MAKE) --no-print-directory -j --output-sync=target slow-rest slow-proxy
 	@$(MAKE) --no-print-directory slow-chain slow-pages containers
 
 .PHONY: faults

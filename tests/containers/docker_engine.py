@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-RIG = ROOT.parent / "shared" / "rigs" / "docker" / "engine.sh"
+# Resolved: the engine's own root cannot follow links out of it.
+RIG = (ROOT.parent / "shared" / "rigs" / "docker" / "engine.sh").resolve()
 IN_ENGINE = Path("/host")
 """Where the engine and its command line see this machine's files."""
 

