@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge
 
 from chat_platform.api.deps import Ctx
 from chat_platform.api.health import parts_of
+from chat_platform.api.request_counts import METRICS_PATH
 from chat_platform.billing import metrics as calls
 from chat_platform.context import AppContext
 from chat_platform.errors import nothing_here
@@ -27,7 +28,7 @@ _WAITING_WRITES = Gauge(
 )
 
 
-@router.get("/metrics", include_in_schema=False)
+@router.get(METRICS_PATH, include_in_schema=False)
 async def read_metrics(ctx: Ctx, authorization: Annotated[str, Header()] = "") -> Response:
     """Requests without the token get 404."""
     token = ctx.settings.metrics_token.get_secret_value()

@@ -8,6 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chat_platform.process.metrics import REGISTRY
 
+METRICS_PATH = "/metrics"
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _RESPONSES = Counter(
     "chat_platform_api_responses",
@@ -25,7 +27,8 @@ class RequestCounts:
         self._app, self._route_at = app, route_at
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        # A scrape that counted itself would change what it reads.
+        if scope["type"] != "http" or scope["path"] == METRICS_PATH:
             await self._app(scope, receive, send)
             return
 
