@@ -20,6 +20,7 @@ from chat_platform.unsafe_settings import (
     trusted_proxy_problems,
 )
 from chat_platform.values import default_models
+from chat_platform.values.database_url import with_our_driver
 from chat_platform.values.money import to_nano_usd
 from chat_platform.values.periods import is_period
 
@@ -41,7 +42,6 @@ NEEDED_IN_PRODUCTION = (
     "LITELLM_MASTER_KEY",
 )
 SUPABASE_SET = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_KEY")
-_FOR_OTHER_DRIVERS = ("pgbouncer", "connection_limit", "pool_timeout", "supa")
 
 
 RegistrationPolicy = Literal["open", "first", "invite", "closed"]
@@ -239,11 +239,7 @@ class Settings(BaseSettings):
         url = self.database_url.get_secret_value()
         if not url:
             return f"sqlite+aiosqlite:///{self.data_dir.absolute() / 'platform.db'}"
-        # Consoles add these for Prisma and others; libpq refuses unknown parameters.
-        for name in _FOR_OTHER_DRIVERS:
-            url = re.sub(rf"(?<=[?&]){name}=[^&]*&?", "", url)
-        url = url.rstrip("?&")
-        return re.sub(r"^(postgres|postgresql)(\+\w+)?://", "postgresql+psycopg://", url)
+        return with_our_driver(url)
 
     @property
     def base_url(self) -> str:

@@ -11,6 +11,9 @@ from chat_platform.context import AppContext
 from chat_platform.database.engine import reading
 from chat_platform.errors import PlatformError
 
+PART_SECONDS = 5
+"""How long a part may take to answer. Those who ask, Prometheus too, wait about ten."""
+
 router = APIRouter(prefix="/health", tags=["operations"])
 
 
@@ -38,14 +41,15 @@ async def ready(ctx: Ctx, response: Response) -> Ready:
     return Ready(status="ok" if is_ready else "failing", parts=parts)
 
 
-async def parts_of(ctx: AppContext) -> dict[str, str]:
+async def parts_of(ctx: AppContext, *, seconds: float = PART_SECONDS) -> dict[str, str]:
     """Return for each part that a message needs `ok`, or what is wrong with it."""
     checks = {
         "database": _database(ctx),
         "agent_server": ctx.runtime.check(),
         "billing_gateway": ctx.billing.check(),
     }
-    outcomes = await asyncio.gather(*checks.values(), return_exceptions=True)
+    bounded = (asyncio.wait_for(check, seconds) for check in checks.values())
+    outcomes = await asyncio.gather(*bounded, return_exceptions=True)
     return {name: _word(outcome) for name, outcome in zip(checks, outcomes, strict=True)}
 
 

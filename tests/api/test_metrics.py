@@ -1,5 +1,6 @@
 """`GET /metrics`: closed without its token, and what an operator sees with it."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
+from chat_platform.api.health import parts_of
+from chat_platform.context import AppContext
 from chat_platform.process.metrics import look_at_loop
 from chat_platform.settings import Settings
 from tests.fakes import FakeGateway
@@ -100,6 +103,22 @@ class TestWithAToken:
         assert plain == families
         panels = json.loads(DASHBOARD.read_text())["panels"]
         assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+class HangingGateway(FakeGateway):
+    async def check(self) -> None:
+        await asyncio.Event().wait()
+
+
+class TestWithAPartThatHangs:
+    @pytest.fixture
+    def gateway(self) -> FakeGateway:
+        return HangingGateway()
+
+    async def test_it_is_down_and_keeps_no_metric_from_anybody(self, ctx: AppContext):
+        parts = await parts_of(ctx, seconds=0.05)
+
+        assert parts == {"database": "ok", "agent_server": "ok", "billing_gateway": "failing"}
 
 
 async def read(client: httpx.AsyncClient) -> str:

@@ -47,6 +47,17 @@ def test_every_secret_is_required_and_made_by_the_command():
     assert set(env_lines()).isdisjoint(env_lines())
 
 
+@pytest.mark.parametrize("doc", ["README.md", "README.ru.md", "docs/operate.md"])
+def test_the_secrets_are_made_before_the_first_compose_command(doc: str):
+    """Compose reads the whole file for every command, and refuses it without them."""
+    commands = [
+        line for line in (ROOT / doc).read_text().splitlines() if line.startswith("docker ")
+    ]
+
+    first_compose = next(n for n, line in enumerate(commands) if "docker compose" in line)
+    assert any("make-env > .env" in line for line in commands[:first_compose])
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_has_no_rights_that_it_does_not_need(name: str):
     service = SERVICES[name]
