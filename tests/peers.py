@@ -10,8 +10,6 @@ the test `chain`. Starting takes most of a minute; environments are shared with 
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from chat_platform.launcher.places import Places
 from chat_platform.launcher.postgres import ROLE
 from chat_platform.values.ids import AccountId
 from tests.e2e.platform import Platform
+from tests.open_folder import new_open_folder
 
 _ENVIRONMENTS = Path(__file__).parent.parent / ".data" / "env"
 
@@ -49,17 +48,14 @@ class Peers:
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
-    folder = Path(tempfile.mkdtemp(prefix="chat-platform-e2e-"))
-    # If we are root, Postgres's user must be able to enter it.
-    folder.chmod(0o711)
-    running = Platform(folder / "data")
-    # A cap that is never reached: it makes every test count what all people spend together.
-    running.start(PLATFORM_BUDGET="1000")
-    try:
-        yield running
-    finally:
-        running.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    with new_open_folder() as folder:
+        running = Platform(folder / "data")
+        # A cap that is never reached: it makes every test count what all people spend together.
+        running.start(PLATFORM_BUDGET="1000")
+        try:
+            yield running
+        finally:
+            running.stop()
 
 
 @pytest.fixture(scope="session")

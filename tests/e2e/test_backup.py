@@ -1,14 +1,12 @@
 """A backup made while people talk becomes a platform on which they talk on."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.platform import Person, Platform
+from tests.open_folder import new_open_folder
 
 pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -16,15 +14,12 @@ pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(600)]
 @pytest.fixture
 def elsewhere() -> Iterator[Platform]:
     """A platform that is not started yet, in another folder."""
-    folder = Path(tempfile.mkdtemp(prefix="chat-platform-e2e-"))
-    # If we are root, Postgres's user must be able to enter it.
-    folder.chmod(0o711)
-    other = Platform(folder / "data")
-    try:
-        yield other
-    finally:
-        other.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    with new_open_folder() as folder:
+        other = Platform(folder / "data")
+        try:
+            yield other
+        finally:
+            other.stop()
 
 
 def test_a_restored_platform_knows_its_people_and_what_they_said_and_spent(

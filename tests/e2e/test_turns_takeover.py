@@ -3,14 +3,11 @@
 Two server processes share Postgres, Redis and a Letta that keeps its runs (background mode).
 """
 
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +17,7 @@ from tests.e2e.platform import Person, Platform, SecondServer
 from tests.e2e.test_turns_readers import events_of
 from tests.e2e.test_turns_stop import STOP_SECONDS, wait_until_nothing_is_open
 from tests.e2e.test_turns_survive import wait_until_it_talks
+from tests.open_folder import new_open_folder
 
 pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -33,15 +31,13 @@ TAKE_OVER_SECONDS = 30.0
 def shared(postgres_server: Postgres, redis_url: str) -> Iterator[Platform]:
     """A platform with several server processes that serve turns."""
     ensure_database(postgres_server, "shared")
-    folder = Path(tempfile.mkdtemp(prefix="chat-platform-shared-"))
-    folder.chmod(0o711)
-    running = Platform(folder / "data")
-    running.start(DATABASE_URL=postgres_server.url("shared"), REDIS_URL=redis_url)
-    try:
-        yield running
-    finally:
-        running.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    with new_open_folder() as folder:
+        running = Platform(folder / "data")
+        running.start(DATABASE_URL=postgres_server.url("shared"), REDIS_URL=redis_url)
+        try:
+            yield running
+        finally:
+            running.stop()
 
 
 @pytest.fixture

@@ -4,10 +4,8 @@ import asyncio
 import gzip
 import io
 import os
-import shutil
 import sqlite3
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -23,6 +21,7 @@ from chat_platform.launcher.postgres import ensure_database, prepare, wait_until
 from chat_platform.launcher.processes import Running
 from chat_platform.launcher.unprivileged import choose_folder, choose_user
 from chat_platform.settings import Settings
+from tests.open_folder import new_open_folder
 
 pytestmark = pytest.mark.programs
 
@@ -63,25 +62,22 @@ def letta_database(data_dir: Path) -> Iterator[psycopg.Connection]:
 @pytest.fixture(scope="module")
 def platform_dir() -> Iterator[Path]:
     """A DATA_DIR as a platform leaves it when it stops; tests do not change it."""
-    above = Path(tempfile.mkdtemp(prefix="chat-platform-backup-"))
-    # If we are root, Postgres's user must be able to enter it.
-    above.chmod(0o711)
-    data_dir = above / "data"
-    data_dir.mkdir(mode=0o711)
-    ledger = data_dir / "platform.db"
-    asyncio.run(migrate(f"sqlite+aiosqlite:///{ledger}"))
-    with closing(sqlite3.connect(ledger)) as database:
-        database.execute("create table kept (words text)")
-        database.execute("insert into kept values ('paid')")
-        database.commit()
-    (data_dir / "secrets.env").write_text(
-        f"SECRET_KEY={'k' * 40}\nLETTA_DATABASE_PASSWORD={PASSWORD}\n"
-    )
-    with letta_database(data_dir) as database:
-        database.execute("create table memories (words text, place vector(3))")
-        database.execute("insert into memories values (%s, %s)", MEMORY)
-    yield data_dir
-    shutil.rmtree(above)
+    with new_open_folder() as above:
+        data_dir = above / "data"
+        data_dir.mkdir(mode=0o711)
+        ledger = data_dir / "platform.db"
+        asyncio.run(migrate(f"sqlite+aiosqlite:///{ledger}"))
+        with closing(sqlite3.connect(ledger)) as database:
+            database.execute("create table kept (words text)")
+            database.execute("insert into kept values ('paid')")
+            database.commit()
+        (data_dir / "secrets.env").write_text(
+            f"SECRET_KEY={'k' * 40}\nLETTA_DATABASE_PASSWORD={PASSWORD}\n"
+        )
+        with letta_database(data_dir) as database:
+            database.execute("create table memories (words text, place vector(3))")
+            database.execute("insert into memories values (%s, %s)", MEMORY)
+        yield data_dir
 
 
 @pytest.fixture(scope="module")
