@@ -1,9 +1,7 @@
 """Fixtures for all tests: a context on a fresh database with fakes at the three ports."""
 
-import asyncio
-import shutil
+import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -11,26 +9,25 @@ import hypothesis
 import pytest
 import structlog
 from fastapi import FastAPI
-from pydantic import SecretStr
 
-from chat_platform.adapters.identity.local import LocalIdentity
-from chat_platform.adapters.identity.passwords import PasswordHasher
 from chat_platform.api.app import create_api
-from chat_platform.billing import ledger
 from chat_platform.context import AppContext
-from chat_platform.database.engine import migrate
-from chat_platform.database.writer import GroupWriter
 from chat_platform.settings import Settings
-from chat_platform.wiring import new_context
 from tests.api.documented import ensure_documented
+from tests.contexts import new_settings, open_test_context
 from tests.fakes import FakeGateway, FakeMailer, FakeMemory, FakeRuntime
 from tests.litellm_rig import litellm_rig
 from tests.peers import embedded_peers, platform
-from tests.people import alice, bob, make_person, root
+from tests.people import alice, bob, make_person, registered, root
 from tests.pgbouncer import transaction_pooler
-from tests.postgres import migrated_postgres, postgres_server, postgres_url
+from tests.postgres import (
+    migrated_postgres,
+    postgres_server,
+    postgres_templates,
+    postgres_url,
+)
 from tests.redis_server import own_redis, redis_url
-from tests.warm_engine import open_warm_engine
+from tests.sqlite import migrated_sqlite, sqlite_templates, sqlite_url
 
 __all__ = [
     "alice",
@@ -39,17 +36,23 @@ __all__ = [
     "litellm_rig",
     "make_person",
     "migrated_postgres",
+    "migrated_sqlite",
     "own_redis",
     "platform",
     "postgres_server",
+    "postgres_templates",
     "postgres_url",
     "redis_url",
+    "registered",
     "root",
+    "sqlite_templates",
+    "sqlite_url",
     "transaction_pooler",
 ]
 
-GLOBAL_KEY = "sk-global-key-of-the-tests-0123456789"
 
+GARBAGE_THRESHOLD = 100_000
+"""New objects between two collections (CPython's default: 700)."""
 
 # How long an example takes says something about the machine only. A fixture that the examples of a
 # test share is meant to be shared.
@@ -81,6 +84,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives as long as the run: a twelfth of the run's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database_kind" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--database")
@@ -97,42 +107,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if "database_kind" in getattr(item, "fixturenames", ())]
 
 
-@pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One migrated SQLite file, copied for every test."""
-    file = tmp_path_factory.mktemp("template") / "platform.db"
-    asyncio.run(migrate(f"sqlite+aiosqlite:///{file}"))
-    return file
-
-
 @pytest.fixture
-def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(database_kind: str, request: pytest.FixtureRequest) -> str:
     """A fresh, migrated database for this test: SQLite, or with `--database` Postgres.
 
     `pooler` is Postgres behind a transaction pooler.
     """
+    if database_kind == "sqlite":
+        return request.getfixturevalue("sqlite_url")
+    url = request.getfixturevalue("postgres_url")
     if database_kind == "pooler":
-        pooler = request.getfixturevalue("transaction_pooler")
-        return pooler.before(request.getfixturevalue("postgres_url"))
-    if database_kind == "postgres":
-        return request.getfixturevalue("postgres_url")
-    file = tmp_path / "platform.db"
-    shutil.copy(request.getfixturevalue("migrated_sqlite"), file)
-    return f"sqlite+aiosqlite:///{file}"
+        return request.getfixturevalue("transaction_pooler").before(url)
+    return url
 
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
-    return Settings(
-        _env_file=None,  # pyright: ignore[reportCallIssue]
-        environment="test",
-        registration="open",
-        data_dir=tmp_path,
-        database_url=SecretStr(database_url),
-        secret_key=SecretStr("s" * 40),
-        letta_global_api_key=SecretStr(GLOBAL_KEY),
-        litellm_master_key=SecretStr("sk-master-of-the-tests"),
-    )
+    return new_settings(tmp_path, database_url)
 
 
 @pytest.fixture
@@ -165,34 +156,6 @@ async def ctx(
 ) -> AsyncIterator[AppContext]:
     async with open_test_context(settings, runtime, memory, gateway, mailer) as ctx:
         yield ctx
-
-
-@asynccontextmanager
-async def open_test_context(
-    settings: Settings,
-    runtime: FakeRuntime,
-    memory: FakeMemory,
-    gateway: FakeGateway,
-    mailer: FakeMailer,
-) -> AsyncIterator[AppContext]:
-    """A whole context: a real database and real embedded accounts, fakes at the other ports."""
-    engine = open_warm_engine(settings.database)
-    writer = GroupWriter(settings.database)
-    cheap = PasswordHasher(memory_kib=64, rounds=1)
-    ctx = new_context(
-        settings,
-        engine,
-        writer,
-        runtime=runtime,
-        memory=memory,
-        billing=gateway,
-        identity=LocalIdentity(engine, cheap, mailer),
-    )
-    yield ctx
-    await ctx.running_turns.interrupt()
-    await ledger.flush(ctx)
-    await writer.close()
-    await engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ from chat_platform.values.cookies import PLAIN_SIGN_IN_COOKIE
 from chat_platform.values.ids import AccountId
 
 PASSWORD = "correct horse battery"
+PEOPLE = {"alice": "person", "bob": "person", "root": "admin"}
+"""The role of each of them, by the name of their fixture."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,18 @@ async def new_person(ctx: AppContext, name: str, *, role: str = "person") -> Per
     by_browser = await sign_in_rows.open_sign_in(
         ctx, by_rest.account, Visit("browser", "tests", "192.0.2.1")
     )
-    async with transaction(ctx.engine) as session:
-        await session.exec(
-            update(Account).where(col(Account.id) == by_rest.account.id).values(role=role)
-        )
     return Person(
-        account=await get_account(ctx, by_rest.account.id),
+        account=by_rest.account if role == "person" else await _promote(ctx, by_rest.account, role),
         access_token=sign_in.access_token(ctx, by_rest),
         refresh_token=by_rest.secret,
         cookie=f"{PLAIN_SIGN_IN_COOKIE}={by_browser.secret}",
     )
+
+
+async def _promote(ctx: AppContext, account: Account, role: str) -> Account:
+    async with transaction(ctx.engine) as session:
+        await session.exec(update(Account).where(col(Account.id) == account.id).values(role=role))
+    return await get_account(ctx, account.id)
 
 
 @pytest.fixture
@@ -73,15 +77,21 @@ def make_person(ctx: AppContext) -> Callable[[str], Awaitable[Person]]:
 
 
 @pytest.fixture
-async def alice(ctx: AppContext) -> Person:
-    return await new_person(ctx, "Alice")
+def registered() -> dict[str, Person]:
+    """The test's people whom its database knows from the start; its fixture adds them."""
+    return {}
 
 
 @pytest.fixture
-async def bob(ctx: AppContext) -> Person:
-    return await new_person(ctx, "Bob")
+async def alice(ctx: AppContext, registered: dict[str, Person]) -> Person:
+    return registered.get("alice") or await new_person(ctx, "Alice")
 
 
 @pytest.fixture
-async def root(ctx: AppContext) -> Person:
-    return await new_person(ctx, "Root", role="admin")
+async def bob(ctx: AppContext, registered: dict[str, Person]) -> Person:
+    return registered.get("bob") or await new_person(ctx, "Bob")
+
+
+@pytest.fixture
+async def root(ctx: AppContext, registered: dict[str, Person]) -> Person:
+    return registered.get("root") or await new_person(ctx, "Root", role="admin")

@@ -13,6 +13,8 @@ import pytest
 
 from chat_platform.database.engine import migrate
 from chat_platform.launcher.postgres import Postgres, throwaway_postgres
+from tests.people import Person
+from tests.registered import Templates
 
 _TEMPLATE = "migrated"
 _MEMORY = Path("/dev/shm")
@@ -39,11 +41,29 @@ def migrated_postgres(postgres_server: Postgres) -> Postgres:
     return postgres_server
 
 
+@pytest.fixture(scope="session")
+def postgres_templates(
+    migrated_postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Templates:
+    def copy(template: str | None) -> str:
+        name = f"test_{next(_numbers)}"
+        _execute(migrated_postgres, f"create database {name} template {template or _TEMPLATE}")
+        return name
+
+    return Templates(copy, migrated_postgres.url, tmp_path_factory.mktemp("postgres"))
+
+
 @pytest.fixture
-def postgres_url(migrated_postgres: Postgres) -> Iterator[str]:
-    """The URL of a fresh, migrated database."""
-    name = f"test_{next(_numbers)}"
-    _execute(migrated_postgres, f"create database {name} template {_TEMPLATE}")
+def postgres_url(
+    migrated_postgres: Postgres,
+    postgres_templates: Templates,
+    request: pytest.FixtureRequest,
+    registered: dict[str, Person],
+) -> Iterator[str]:
+    """The URL of a fresh, migrated database, which knows the test's people."""
+    template = postgres_templates.template_for(request)
+    registered.update(template.own_people())
+    name = postgres_templates.copy(template.name)
     yield migrated_postgres.url(name)
     _execute(migrated_postgres, f"drop database {name} with (force)")
 

@@ -20,7 +20,7 @@ from chat_platform.proxy.app import ModelProxy, create_proxy
 from chat_platform.settings import Settings
 from chat_platform.state.memory import MemoryState
 from chat_platform.values.ids import AgentId
-from tests.conftest import GLOBAL_KEY, open_test_context
+from tests.contexts import GLOBAL_KEY, open_test_context
 from tests.fakes import FakeGateway, FakeMailer, FakeMemory, FakeRuntime
 from tests.ledger_entries import Payer, start_turn
 from tests.people import Person, new_person

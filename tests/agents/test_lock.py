@@ -9,26 +9,9 @@ from chat_platform.agents.lock import hold, new_turn, renew, take
 from chat_platform.context import AppContext
 from chat_platform.database.engine import reading, transaction
 from chat_platform.errors import Conflict
-from chat_platform.models import Account, Turn
-from chat_platform.values.ids import AccountId
+from chat_platform.models import Turn
+from tests.people import Person
 from tests.waiting import eventually
-
-
-@pytest.fixture
-async def alice(ctx: AppContext) -> AccountId:
-    return await _account(ctx, "alice")
-
-
-@pytest.fixture
-async def bob(ctx: AppContext) -> AccountId:
-    return await _account(ctx, "bob")
-
-
-async def _account(ctx: AppContext, name: str) -> AccountId:
-    account = Account(email=f"{name}@example.com", auth_provider="embedded", auth_subject=name)
-    async with transaction(ctx.engine) as session:
-        session.add(account)
-    return account.id
 
 
 async def _turns(ctx: AppContext) -> list[Turn]:
@@ -36,30 +19,28 @@ async def _turns(ctx: AppContext) -> list[Turn]:
         return list((await session.exec(select(Turn))).all())
 
 
-async def test_a_second_holder_is_refused_until_the_first_is_done(
-    ctx: AppContext, alice: AccountId
-):
-    async with hold(ctx, alice, "memory"):
+async def test_a_second_holder_is_refused_until_the_first_is_done(ctx: AppContext, alice: Person):
+    async with hold(ctx, alice.id, "memory"):
         with pytest.raises(Conflict) as refusal:
-            async with hold(ctx, alice, "memory"):
+            async with hold(ctx, alice.id, "memory"):
                 pass
 
-    async with hold(ctx, alice, "message"):
+    async with hold(ctx, alice.id, "message"):
         pass
     assert refusal.value.code == "turn_running"
 
 
-async def test_bob_does_not_wait_for_alice(ctx: AppContext, alice: AccountId, bob: AccountId):
-    async with hold(ctx, alice, "memory"), hold(ctx, bob, "memory"):
+async def test_bob_does_not_wait_for_alice(ctx: AppContext, alice: Person, bob: Person):
+    async with hold(ctx, alice.id, "memory"), hold(ctx, bob.id, "memory"):
         assert len(await _turns(ctx)) == 2
 
 
-async def test_of_many_at_once_one_gets_the_lock(ctx: AppContext, alice: AccountId):
+async def test_of_many_at_once_one_gets_the_lock(ctx: AppContext, alice: Person):
     refusals: list[Conflict] = []
 
     async def try_to_hold() -> None:
         try:
-            async with hold(ctx, alice, "memory"):
+            async with hold(ctx, alice.id, "memory"):
                 await eventually(lambda: len(refusals) == 7)
         except Conflict as refusal:
             refusals.append(refusal)
@@ -70,20 +51,20 @@ async def test_of_many_at_once_one_gets_the_lock(ctx: AppContext, alice: Account
 
 
 async def test_a_failing_action_releases_the_lock_and_is_marked_failed(
-    ctx: AppContext, alice: AccountId
+    ctx: AppContext, alice: Person
 ):
     with pytest.raises(RuntimeError, match="boom"):
-        async with hold(ctx, alice, "memory"):
+        async with hold(ctx, alice.id, "memory"):
             raise RuntimeError("boom")
 
     assert [turn.status for turn in await _turns(ctx)] == ["failed"]
 
 
-async def test_a_cancelled_action_releases_the_lock(ctx: AppContext, alice: AccountId):
+async def test_a_cancelled_action_releases_the_lock(ctx: AppContext, alice: Person):
     is_held = asyncio.Event()
 
     async def hold_forever() -> None:
-        async with hold(ctx, alice, "memory"):
+        async with hold(ctx, alice.id, "memory"):
             is_held.set()
             await asyncio.Event().wait()
 
@@ -95,13 +76,13 @@ async def test_a_cancelled_action_releases_the_lock(ctx: AppContext, alice: Acco
     assert [turn.status for turn in await _turns(ctx)] == ["failed"]
 
 
-async def test_the_lock_of_a_dead_memory_action_is_taken_over(ctx: AppContext, alice: AccountId):
-    dead = new_turn(ctx, alice, "memory")
+async def test_the_lock_of_a_dead_memory_action_is_taken_over(ctx: AppContext, alice: Person):
+    dead = new_turn(ctx, alice.id, "memory")
     dead.owner, dead.lease_until_ms = "a process that died", 1
     async with transaction(ctx.engine) as session:
         session.add(dead)
 
-    async with hold(ctx, alice, "memory"):
+    async with hold(ctx, alice.id, "memory"):
         statuses = {turn.id: turn.status for turn in await _turns(ctx)}
 
     assert statuses.pop(dead.id) == "failed"
@@ -109,22 +90,20 @@ async def test_the_lock_of_a_dead_memory_action_is_taken_over(ctx: AppContext, a
 
 
 async def test_a_dead_message_turn_keeps_the_lock_until_it_is_settled(
-    ctx: AppContext, alice: AccountId
+    ctx: AppContext, alice: Person
 ):
-    dead = new_turn(ctx, alice, "message")
+    dead = new_turn(ctx, alice.id, "message")
     dead.lease_until_ms = 1
     async with transaction(ctx.engine) as session:
         session.add(dead)
 
     with pytest.raises(Conflict):
-        async with hold(ctx, alice, "memory"):
+        async with hold(ctx, alice.id, "memory"):
             pass
 
 
-async def test_a_lease_is_renewed_while_the_turn_runs_and_not_after(
-    ctx: AppContext, alice: AccountId
-):
-    turn = new_turn(ctx, alice, "message")
+async def test_a_lease_is_renewed_while_the_turn_runs_and_not_after(ctx: AppContext, alice: Person):
+    turn = new_turn(ctx, alice.id, "message")
     turn.lease_until_ms = 1
     async with transaction(ctx.engine) as session:
         await take(session, turn)
@@ -138,10 +117,10 @@ async def test_a_lease_is_renewed_while_the_turn_runs_and_not_after(
 
 @pytest.mark.parametrize("steps", range(0, 120, 6))
 async def test_a_caller_that_goes_away_at_any_moment_leaves_no_lock(
-    ctx: AppContext, alice: AccountId, steps: int
+    ctx: AppContext, alice: Person, steps: int
 ):
     async def act() -> None:
-        async with hold(ctx, alice, "memory"):
+        async with hold(ctx, alice.id, "memory"):
             await asyncio.Event().wait()
 
     acting = asyncio.create_task(act())
@@ -150,5 +129,5 @@ async def test_a_caller_that_goes_away_at_any_moment_leaves_no_lock(
     acting.cancel()
     await asyncio.gather(acting, return_exceptions=True)
 
-    async with hold(ctx, alice, "memory"):
+    async with hold(ctx, alice.id, "memory"):
         pass

@@ -15,7 +15,7 @@ from chat_platform.context import AppContext
 from chat_platform.database.engine import transaction
 from chat_platform.models import Message
 from chat_platform.settings import Settings
-from tests.conftest import open_test_context
+from tests.contexts import open_test_context
 from tests.fakes import FakeGateway, FakeMailer, FakeMemory, FakeRuntime
 from tests.people import Person, new_person
 from tests.turn_rows import add_messages

@@ -18,7 +18,7 @@ from chat_platform.launcher.postgres import Postgres
 from chat_platform.models import Account, AuditEntry
 from chat_platform.settings import Settings
 from chat_platform.values.clock import now_ms
-from tests.conftest import open_test_context
+from tests.contexts import open_test_context
 from tests.fakes import FakeGateway, FakeMailer, FakeMemory, FakeRuntime
 from tests.pgbouncer import SERVER_CONNECTIONS, PgBouncer, pooling
 

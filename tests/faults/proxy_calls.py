@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.types import Message
 
-from tests.conftest import GLOBAL_KEY
+from tests.contexts import GLOBAL_KEY
 from tests.faults.agents import Heard, Question, text_heard
 from tests.faults.processes import Process
 

@@ -9,7 +9,7 @@ import structlog
 from pydantic import SecretStr
 
 from chat_platform.settings import Settings
-from tests.conftest import GLOBAL_KEY
+from tests.contexts import GLOBAL_KEY
 from tests.fakes import FakeMemory
 from tests.faults.agents import Agents
 from tests.faults.clock import Clock

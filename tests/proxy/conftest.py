@@ -13,7 +13,7 @@ from chat_platform.context import AppContext
 from chat_platform.proxy.app import ModelProxy, create_proxy
 from chat_platform.proxy.listener import listening
 from chat_platform.settings import Settings
-from tests.conftest import GLOBAL_KEY
+from tests.contexts import GLOBAL_KEY
 from tests.ledger_entries import Payer, new_payer
 from tests.proxy.fake_upstream import FakeUpstream
 

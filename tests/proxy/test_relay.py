@@ -17,7 +17,7 @@ from chat_platform.database.engine import reading
 from chat_platform.models import ModelCall
 from chat_platform.proxy.app import create_proxy
 from chat_platform.values.ids import TurnId
-from tests.conftest import GLOBAL_KEY
+from tests.contexts import GLOBAL_KEY
 from tests.ledger_entries import Payer, start_turn
 from tests.proxy.fake_upstream import (
     COST,

@@ -20,7 +20,7 @@ from chat_platform.turns.events import text_of
 from chat_platform.turns.failures import INTERNAL
 from chat_platform.turns.recorder import TurnRecorder
 from chat_platform.values.ids import TurnId
-from tests.conftest import open_test_context
+from tests.contexts import open_test_context
 from tests.fakes import FakeGateway, FakeMailer, FakeMemory, FakeRuntime
 from tests.ledger_entries import Payer, intent
 from tests.people import Person
