@@ -1,6 +1,7 @@
 """A browser tab without a browser: its states, and the events that it sends."""
 
 import inspect
+from itertools import count
 from typing import Any
 
 import reflex as rx
@@ -9,6 +10,8 @@ from reflex.istate.data import RouterData
 
 from chat_platform.state.event_limits import EventLimits
 from chat_platform.state.tab_owners import TabOwners
+
+_numbers = count(1)
 
 
 class Tab:
@@ -34,10 +37,11 @@ class OpenTab:
     """`tab = OpenTab(cookie)`, `await tab.send(ChatState, "open")`, `tab.of(ChatState).end`"""
 
     def __init__(
-        self, cookie: str, *, address: str = "/chat", token: str = "tab", ip: str = ""
+        self, cookie: str, *, address: str = "/chat", token: str = "", ip: str = ""
     ) -> None:
         self._root = rx.State(_reflex_internal_init=True)  # pyright: ignore[reportCallIssue]
-        self._address, self._token, self._ip = address, token, ip
+        self._address, self._ip = address, ip
+        self._token = token or f"tab-{next(_numbers)}"
         self._owners = TabOwners()
         self.use_cookie(cookie)
 
