@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     database_url: SecretStr = SecretStr("")
     database_connections: int = Field(default=20, ge=2, le=1000)
     """How many connections to Postgres one server process may open."""
+    durability: Literal["full", "usual", "relaxed"] = "usual"
+    """`full`: SQLite's commits survive a power cut; `relaxed`: Postgres's settlements may not."""
     redis_url: SecretStr = SecretStr("")
     backend_base_url: str = ""
     root_path: str = ""

@@ -128,9 +128,14 @@ async def _open_database(
     if not settings.database_url.get_secret_value():
         await migrate(settings.database)
     # The group writer has its own connection.
-    engine = open_engine(settings.database, connections=settings.database_connections - 1)
+    survives = settings.durability == "full"
+    engine = open_engine(
+        settings.database,
+        connections=settings.database_connections - 1,
+        survives_power_cuts=survives,
+    )
     stack.push_async_callback(engine.dispose)
-    writer = GroupWriter(settings.database)
+    writer = GroupWriter(settings.database, survives_power_cuts=survives)
     stack.push_async_callback(writer.close)
     return engine, writer
 

@@ -117,12 +117,18 @@ _Result = Opened | Refused | bool
 
 
 def book_usual(
-    entries: list[Entry], otherwise: Planner[Entry, _Result], *, in_groups: bool = True
+    entries: list[Entry],
+    otherwise: Planner[Entry, _Result],
+    *,
+    in_groups: bool = True,
+    may_settlements_lag: bool = False,
 ) -> Plan[_Result | Again]:
     """Write the usual ones among the entries; all others get the plan `otherwise`, in order.
 
     So does what follows an account's first entry: it must not overtake one that is not usual.
     Unless `in_groups`, several entries get it, which reads and writes for all of them together.
+    If `may_settlements_lag`, settlements among themselves wait for no disk: a lost one is booked
+    by its call's estimate, as after the death of a process. An intent always waits.
     """
     if len(entries) > 1 and not in_groups:
         return (yield from otherwise(entries))
@@ -130,7 +136,8 @@ def book_usual(
     usual = _firsts(entries)
     if not usual:
         return [again] * len(entries)
-    step = Step(is_last=True)
+    are_settlements = all(isinstance(entry, Settlement) for entry in usual.values())
+    step = Step(is_last=True, may_lag=may_settlements_lag and are_settlements)
     step.add(_LOCK, account_ids=sorted(usual))
     for entry in usual.values():
         step.queries.append(_opening(entry) if isinstance(entry, Intent) else _settling(entry))

@@ -59,16 +59,27 @@ _ChangedEntry = Settlement | Expiry | Correction | GivenUp
 
 def booking(settings: Settings) -> Planner[Entry, Opened | Refused | bool]:
     """Return the planner that writes entries under these settings."""
-    return _booking(caps_of(settings), is_on_sqlite=settings.is_on_sqlite)
+    return _booking(
+        caps_of(settings),
+        is_on_sqlite=settings.is_on_sqlite,
+        may_settlements_lag=settings.durability == "relaxed",
+    )
 
 
 @cache
-def _booking(caps: Caps, *, is_on_sqlite: bool) -> Planner[Entry, Opened | Refused | bool]:
+def _booking(
+    caps: Caps, *, is_on_sqlite: bool, may_settlements_lag: bool
+) -> Planner[Entry, Opened | Refused | bool]:
     """The same object for the same settings: entries with the same planner share a transaction."""
     full = partial(book, caps=caps)
     # On Postgres the usual way saves a round trip; on SQLite, statements are what counts, and
     # during each of them another thread may take the interpreter.
-    usual = partial(book_usual, otherwise=full, in_groups=not is_on_sqlite)
+    usual = partial(
+        book_usual,
+        otherwise=full,
+        in_groups=not is_on_sqlite,
+        may_settlements_lag=may_settlements_lag,
+    )
     return full if caps.are_set else usual
 
 

@@ -28,6 +28,7 @@ from chat_platform.database.postgres_waiting import (
     BoundedAsyncConnection,
     BoundedConnection,
 )
+from chat_platform.database.sqlite_pragmas import pragmas
 
 _ALEMBIC = Path(__file__).resolve().parents[2] / "alembic"
 
@@ -36,10 +37,15 @@ CONNECTIONS = 20
 _KEPT_CONNECTIONS = 10
 
 
-def open_engine(url: str, *, connections: int = CONNECTIONS) -> AsyncEngine:
-    """Return an engine with at most this many connections; on Postgres, idle ones stay open."""
+def open_engine(
+    url: str, *, connections: int = CONNECTIONS, survives_power_cuts: bool = False
+) -> AsyncEngine:
+    """Return an engine with at most this many connections; on Postgres, idle ones stay open.
+
+    `survives_power_cuts` is for SQLite: Postgres's commits always do.
+    """
     if make_url(url).get_backend_name() == "sqlite":
-        return _open_sqlite(url)
+        return _open_sqlite(url, survives_power_cuts=survives_power_cuts)
     kept = min(connections, _KEPT_CONNECTIONS)
     # prepare_threshold=None: a transaction pooler gives each transaction another connection, which
     # knows none of the statements that were prepared on the last one.
@@ -160,9 +166,9 @@ def sync_url(url: str) -> str:
     return url.replace("sqlite+aiosqlite", "sqlite", 1)
 
 
-def open_writer_engine(url: str) -> Engine:
+def open_writer_engine(url: str, *, survives_power_cuts: bool = False) -> Engine:
     """Return the group writer's engine: for one thread, with a limit on every wait."""
-    engine = open_sync_engine(url)
+    engine = open_sync_engine(url, survives_power_cuts=survives_power_cuts)
     if engine.dialect.name == "postgresql":
         event.listen(engine, "do_connect", _connect_bounded)
         engine = engine.execution_options(writes=True)
@@ -170,7 +176,7 @@ def open_writer_engine(url: str) -> Engine:
     return engine
 
 
-def open_sync_engine(url: str) -> Engine:
+def open_sync_engine(url: str, *, survives_power_cuts: bool = False) -> Engine:
     """Return an engine for one thread: the group writer's, or a migration's."""
     if make_url(url).get_backend_name() == "sqlite":
         # One thread uses it, so one connection is enough.
@@ -180,7 +186,7 @@ def open_sync_engine(url: str) -> Engine:
             poolclass=StaticPool,
             connect_args={"check_same_thread": False},
         ).execution_options(writes=True)
-        _set_up_sqlite(engine)
+        _set_up_sqlite(engine, survives_power_cuts=survives_power_cuts)
         return engine
     return create_engine(
         url,
@@ -191,12 +197,12 @@ def open_sync_engine(url: str) -> Engine:
     )
 
 
-def _open_sqlite(url: str) -> AsyncEngine:
+def _open_sqlite(url: str, *, survives_power_cuts: bool) -> AsyncEngine:
     threads = ConnectionThreads()
     engine = create_async_engine(
         url, hide_parameters=True, connect_args={"async_creator_fn": threads.connect}
     )
-    _set_up_sqlite(engine.sync_engine)
+    _set_up_sqlite(engine.sync_engine, survives_power_cuts=survives_power_cuts)
     event.listen(engine.sync_engine, "close", _roll_back)
 
     @event.listens_for(engine.sync_engine, "engine_disposed")
@@ -230,18 +236,13 @@ def _roll_back(connection: Any, _record: Any) -> None:
         driver._tx.put_nowait((None, driver._connection.rollback))
 
 
-def _set_up_sqlite(engine: Engine) -> None:
+def _set_up_sqlite(engine: Engine, *, survives_power_cuts: bool) -> None:
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
         # The driver begins no transaction itself: on_begin does, and chooses the kind.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=NORMAL",
-            "busy_timeout=15000",
-            "foreign_keys=ON",
-        ):
+        for pragma in (*pragmas(survives_power_cuts=survives_power_cuts), "busy_timeout=15000"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -36,9 +36,9 @@ class GroupWriter:
     the commit is an error: nobody knows whether the write was committed.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = open_writer_engine(url)
-        self._commits = _open_commits(url)
+    def __init__(self, url: str, *, survives_power_cuts: bool = False) -> None:
+        self._engine = open_writer_engine(url, survives_power_cuts=survives_power_cuts)
+        self._commits = _open_commits(url, survives_power_cuts=survives_power_cuts)
         self._connection: Connection | None = None
         self._is_committing = False
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -149,9 +149,9 @@ def _tell_each(outcomes: list[Outcome]) -> None:
         outcome.tell()
 
 
-def _open_commits(url: str) -> SqliteCommits | PostgresCommits:
+def _open_commits(url: str, *, survives_power_cuts: bool) -> SqliteCommits | PostgresCommits:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return SqliteCommits(parsed.database or "")
+        return SqliteCommits(parsed.database or "", survives_power_cuts=survives_power_cuts)
     plain = parsed.set(drivername="postgresql")
     return PostgresCommits(plain.render_as_string(hide_password=False))

@@ -38,10 +38,10 @@ from chat_platform.database.group_commit.waiting import (
 from chat_platform.database.postgres_waiting import ANSWER_SECONDS, CONNECTING, LOCK_SECONDS, Silent
 
 # `set local` would warn where no transaction was begun.
-_BOUND: tuple[Statement, Params] = (
-    Statement(f"select set_config('lock_timeout', '{LOCK_SECONDS}s', true)"),
-    {},
-)
+_SET_BOUND = f"select set_config('lock_timeout', '{LOCK_SECONDS}s', true)"
+_SET_LAGGING = "set_config('synchronous_commit', 'off', true)"
+_BOUND: tuple[Statement, Params] = (Statement(_SET_BOUND), {})
+_BOUND_AND_LAGGING: tuple[Statement, Params] = (Statement(f"{_SET_BOUND}, {_SET_LAGGING}"), {})
 _BEGIN: tuple[Statement, Params] = (Statement("begin"), {})
 _COMMIT: tuple[Statement, Params] = (Statement("commit"), {})
 _OK = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
@@ -53,7 +53,7 @@ log = structlog.get_logger()
 class PostgresCommits:
     """Writes of one event loop over one connection, which is reopened when it breaks.
 
-    A write that has returned is durable.
+    A write that has returned is durable, unless its step may lag.
     """
 
     def __init__(self, url: str) -> None:
@@ -124,7 +124,8 @@ class PostgresCommits:
             step = next(plan)
             if step.is_last:
                 # All that is sent until a Sync is one transaction, which the Sync commits.
-                _, *rows = await pipeline.exchange([_BOUND, *step.queries])
+                bound = _BOUND_AND_LAGGING if step.may_lag else _BOUND
+                _, *rows = await pipeline.exchange([bound, *step.queries])
                 step = plan.send(rows)
         except StopIteration as end:
             return end.value

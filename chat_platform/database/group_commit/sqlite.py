@@ -26,6 +26,7 @@ from chat_platform.database.group_commit.waiting import (
     outcomes_of,
     tell_all,
 )
+from chat_platform.database.sqlite_pragmas import pragmas
 
 BUSY_TIMEOUT_MS = 15_000
 CHECKPOINT_EVERY = 500
@@ -40,11 +41,12 @@ _Tell = Callable[[Outcome], object]
 
 
 class SqliteCommits:
-    """Writes that have returned survive the death of the process; a power failure may undo the most
-    recent ones (`synchronous=NORMAL`). For one event loop."""
+    """Writes that have returned survive the death of the process; a power cut may undo the most
+    recent ones, unless they shall survive that too. For one event loop."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, *, survives_power_cuts: bool = False) -> None:
         self._file = file
+        self._pragmas = pragmas(survives_power_cuts=survives_power_cuts)
         self._connection: sqlite3.Connection | None = None
         self._waiting: list[Waiting] = []
         self._is_scheduled = False
@@ -144,7 +146,9 @@ class SqliteCommits:
 
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = _open(self._file, "busy_timeout=0", "wal_autocheckpoint=0")
+            self._connection = _open(
+                self._file, *self._pragmas, "busy_timeout=0", "wal_autocheckpoint=0"
+            )
         return self._connection
 
     def _be_patient(self, milliseconds: int) -> None:
@@ -157,10 +161,10 @@ class SqliteCommits:
                 connection.close()
 
 
-def _open(file: str, *pragmas: str) -> sqlite3.Connection:
+def _open(file: str, *told: str) -> sqlite3.Connection:
     # Used by the loop's thread or the waiting one, never by both at once.
     connection = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", *pragmas):
+    for pragma in told:
         connection.execute(f"pragma {pragma}")
     return connection
 
@@ -196,6 +200,6 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 def _check_point(file: str) -> None:
     with suppress(sqlite3.Error):
-        connection = _open(file)
+        connection = _open(file, *pragmas())
         connection.execute("pragma wal_checkpoint(PASSIVE)")
         connection.close()

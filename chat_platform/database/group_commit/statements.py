@@ -71,6 +71,9 @@ class Step:
     queries: list[tuple[Statement, Params]] = field(default_factory=list[tuple[Statement, Params]])
     is_last: bool = False
     """The transaction is committed with it."""
+    may_lag: bool = False
+    """With `is_last`, on Postgres: if the database's machine dies in the next second, the
+    transaction may be lost. What is committed afterwards without this makes it durable too."""
 
     def add(self, statement: Statement, **params: object) -> None:
         self.queries.append((statement, params))
