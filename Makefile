@@ -56,6 +56,10 @@ programs: tools ## Start the launcher and the server, with nothing behind them
 environments: .venv/.dev ## Install what `make run` would: Letta, LiteLLM and Postgres
 	@CHAT_PLATFORM_ENV_DIR=$${CHAT_PLATFORM_ENV_DIR:-$(CURDIR)/.data/env} DATA_DIR=$$(mktemp -d) $(BIN)/chat-platform install
 
+.PHONY: build
+build: .venv/.run ## Build the pages, if they are not built or out of date
+	@$(BIN)/chat-platform build
+
 .PHONY: chain
 chain: tools environments ## Drive the whole embedded platform, by REST and in a real browser
 	@$(BIN)/pytest -q -m "chain and not slow" $(BROWSER_PLUGINS) tests/contract tests/launcher tests/e2e
@@ -67,7 +71,7 @@ pages: tools ## Drive every page in a real browser, with fakes behind the server
 .PHONY: test
 test: .venv/.dev ## All that must pass before a change lands
 	@$(MAKE) --no-print-directory -j --output-sync=target lint tools environments
-	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory -j --output-sync=target unit build
 	@$(MAKE) --no-print-directory -j --output-sync=target chain pages
 
 .PHONY: slow-chain
