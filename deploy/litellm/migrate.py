@@ -11,6 +11,7 @@ from pathlib import Path
 
 import litellm_proxy_extras
 import psycopg
+from litellm_proxy_extras.request_log_indexes import ensure_request_log_indexes
 
 _TABLE = """
 create table if not exists _prisma_migrations (
@@ -41,6 +42,9 @@ def main() -> None:
         for folder in _migrations():
             if folder.name not in applied:
                 _apply(connection, folder)
+    # No migration builds these: where there are many calls already, they take long. A failure is
+    # logged, and leaves them to the next start.
+    ensure_request_log_indexes(os.environ["DATABASE_URL"], "public")
 
 
 def _migrations() -> list[Path]:

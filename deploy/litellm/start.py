@@ -32,9 +32,14 @@ def main() -> None:
     except NoProvider as exc:
         sys.exit(f"{exc} Set it, or unset CHAT_MODEL and EMBEDDING_MODEL to use the demo model.")
     _CONFIG.write_text(json.dumps(config))
-    where = ("--host", os.environ["HOST"], "--port", os.environ["PORT"])
+    where = ("--host", _listened_on(os.environ["HOST"]), "--port", os.environ["PORT"])
     sys.argv = ["litellm", "--config", str(_CONFIG), "--num_workers", "1", *where]
     runpy.run_path(str(_RUN), run_name="__main__")
+
+
+def _listened_on(host: str) -> str:
+    """Return what makes uvicorn listen there: with `::` itself it would listen on IPv6 alone."""
+    return "" if host == "::" else host
 
 
 if __name__ == "__main__":

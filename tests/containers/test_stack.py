@@ -103,6 +103,16 @@ def test_letta_reaches_the_proxy_and_its_database_and_nothing_else(stack: Stack)
     assert reached.split() == ["server:8000", "postgres:5432"]
 
 
+def test_litellms_questions_about_calls_have_their_indexes(stack: Stack):
+    query = "select indexname from pg_indexes where tablename = 'LiteLLM_SpendLogs'"
+    found = {name for (name,) in stack.rows("litellm", query)}
+
+    assert {
+        "LiteLLM_SpendLogs_api_key_startTime_idx",
+        "LiteLLM_SpendLogs_litellm_call_id_idx",
+    } <= found
+
+
 def test_lettas_role_enters_no_other_database(stack: Stack):
     [[rights]] = stack.rows(
         "postgres",

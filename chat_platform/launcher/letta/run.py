@@ -64,7 +64,8 @@ def serve() -> None:
                 *os.environ.get("LETTA_HOSTS", "").split(),
             ],
         ),
-        host=host,
+        # With `::` itself it would listen on IPv6 alone; with an empty host, on everything.
+        host="" if host == "::" else host,
         port=port,
         # There is no proxy in between: clients must not say where they come from.
         proxy_headers=False,
