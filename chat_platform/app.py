@@ -29,6 +29,7 @@ from chat_platform.process.logs import set_up_logging
 from chat_platform.proxy.app import create_proxy
 from chat_platform.proxy.listener import on_own_port
 from chat_platform.settings import Settings, SettingsError, load_settings
+from chat_platform.state.event_ids import EventIds
 from chat_platform.state.event_limits import EventLimits
 from chat_platform.state.failures import answer_exception
 from chat_platform.state.own_events import OwnEvents
@@ -172,6 +173,7 @@ app = ServedApp(
     frontend_exception_handler=note_frontend_exception,
 )
 tab_owners = TabOwners()
+app.add_middleware(EventIds())
 app.add_middleware(tab_owners)
 app.add_middleware(OwnEvents())
 app.add_middleware(EventLimits())

@@ -90,7 +90,7 @@ async def _tell_billing(ctx: AppContext, account_id: AccountId, *, is_blocked: b
     try:
         await ctx.billing.set_blocked(account_id, is_blocked=is_blocked)
     except PlatformError as exc:
-        log.warning("account.billing_not_told", account_id=account_id, code=exc.code)
+        log.warning("account.billing_not_told", account_id=account_id, error=exc.code)
 
 
 async def set_budget(

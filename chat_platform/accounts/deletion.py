@@ -73,7 +73,7 @@ async def finish_deletion(ctx: AppContext, account_id: AccountId) -> bool:
     except NotFound:
         return True
     except PlatformError as exc:
-        log.warning("account.deletion_waits", account_id=account_id, code=exc.code)
+        log.warning("account.deletion_waits", account_id=account_id, error=exc.code)
         return False
     if not await _delete_rows_when_calls_ended(ctx, account_id):
         log.warning("account.deletion_waits", account_id=account_id, reason="calls open")

@@ -90,7 +90,7 @@ async def send_reset(ctx: AppContext, email: str) -> None:
     try:
         await ctx.identity.send_reset(email)
     except PlatformError as exc:
-        log.warning("reset.not_sent", code=exc.code)
+        log.warning("reset.not_sent", error=exc.code)
 
 
 async def reset_password(

@@ -105,7 +105,7 @@ async def resend_confirmation(ctx: AppContext, email: str, *, address: str) -> N
         await confirmation.resend(email)
     except RateLimited as exc:
         # A different response would reveal which addresses are waiting.
-        log.warning("confirmation.not_sent", code=exc.code)
+        log.warning("confirmation.not_sent", error=exc.code)
 
 
 async def confirm(ctx: AppContext, *, email: str, code: str, visit: Visit) -> SignedIn:

@@ -21,6 +21,7 @@ from chat_platform.api.openapi import DESCRIPTION, declare_problems, describe_pr
 from chat_platform.api.problems import add_problem_handlers, refusal
 from chat_platform.api.rate_limit_headers import RateLimitHeaders
 from chat_platform.api.request_counts import RequestCounts
+from chat_platform.api.request_log import RequestLog
 from chat_platform.api.route_table import RouteTable
 from chat_platform.settings import Settings
 from chat_platform.web.body_types import BodyTypes
@@ -75,4 +76,5 @@ def create_api() -> FastAPI:
     api.add_middleware(AllowedOrigins, settings=settings)
     api.add_middleware(ApiHeaders)
     api.add_middleware(RequestCounts, route_at=routes.template_at)
+    api.add_middleware(RequestLog, route_at=routes.template_at)
     return api

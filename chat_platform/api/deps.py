@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request, params
 from fastapi.security import APIKeyCookie, HTTPBearer
+from structlog.contextvars import bind_contextvars
 
 from chat_platform.accounts.limits import count, rule_of
 from chat_platform.accounts.sign_in import Caller, caller_from_bearer, caller_from_cookie
@@ -68,6 +69,7 @@ async def _signed(
     _documented_cookie: Annotated[object, Depends(_cookie)] = None,
 ) -> Caller:
     caller = await _caller_of(request, ctx)
+    bind_contextvars(account_id=caller.account_id)
     await count(ctx, caller.account_id, _rule_of_route(request))
     return caller
 

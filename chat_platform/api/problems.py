@@ -12,7 +12,6 @@ from starlette.types import ASGIApp, Scope
 from chat_platform.api.deps import AnsweredHead
 from chat_platform.database.away import AWAY, unavailable
 from chat_platform.errors import FieldError, Invalid, PlatformError, internal_error
-from chat_platform.process.log_lines import without_words
 from chat_platform.values.ids import new_id
 from chat_platform.web.methods import allow
 
@@ -128,17 +127,12 @@ async def _http_error(request: Request, exc: Exception) -> JSONResponse:
 
 
 async def _database_away(request: Request, exc: Exception) -> JSONResponse:
-    log.error("request.no_database", request_id=request_id(request), error=type(exc).__name__)
+    log.error("request.no_database", error=type(exc).__name__)
     return problem(request, unavailable())
 
 
-async def _unknown_error(request: Request, exc: Exception) -> JSONResponse:
-    log.error(
-        "request.failed",
-        request_id=request_id(request),
-        path=request.url.path,
-        exception=without_words(exc),
-    )
+async def _unknown_error(request: Request, _exc: Exception) -> JSONResponse:
+    # `RequestLog` has logged it.
     return problem(request, internal_error())
 
 

@@ -57,7 +57,7 @@ class Reconciliation:
             try:
                 records = await _booked(self._ctx, account_id, calls)
             except PlatformError as exc:
-                log.warning("reconcile.failed", account_id=account_id, code=exc.code)
+                log.warning("reconcile.failed", account_id=account_id, error=exc.code)
                 continue
             if records is None:
                 given_up += await _apply(self._ctx, _give_up(account_id, calls))
@@ -115,7 +115,7 @@ async def _expiries(ctx: AppContext, calls: Sequence[ModelCall]) -> list[Entry]:
     try:
         prices = await ctx.billing.prices()
     except PlatformError as exc:
-        log.warning("reconcile.no_prices", code=exc.code)
+        log.warning("reconcile.no_prices", error=exc.code)
         prices = {}
     return [
         Expiry(

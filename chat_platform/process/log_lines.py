@@ -1,11 +1,15 @@
 """Limits what strangers can put into a log: its length, its lines and its rate."""
 
+import errno
 import logging
 import time
 import traceback
 import unicodedata
+from collections.abc import Iterator
 
 from structlog.typing import EventDict, WrappedLogger
+
+from chat_platform.errors import PlatformError
 
 MAX_NAME_CHARACTERS = 1000
 MAX_FIELD_CHARACTERS = 2000
@@ -15,6 +19,10 @@ SOCKET_LOGGERS = ("engineio", "socketio", "reflex")
 SOCKET_LINES = 30
 SOCKET_LINE_CHARACTERS = 200
 WINDOW_SECONDS = 60.0
+
+_CODE_NAMES = ("sqlstate", "sqlite_errorname", "status_code")
+"""Of Postgres, of SQLite, and of a peer's response."""
+_MAX_CODE_CHARACTERS = 40
 
 
 def bounded(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
@@ -41,7 +49,20 @@ def without_words(exc: BaseException) -> str:
     cause = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
     before = f"{without_words(cause)}\nwhich led to\n" if cause else ""
     frames = "".join(traceback.format_tb(exc.__traceback__))
-    return f"{before}{frames}{type(exc).__qualname__}"
+    codes = "".join(f" {code}" for code in _codes(exc))
+    return f"{before}{frames}{type(exc).__qualname__}{codes}"
+
+
+def _codes(exc: BaseException) -> Iterator[object]:
+    """Yield what says more about an error, and is never content."""
+    if isinstance(exc, PlatformError):
+        yield exc.code
+    if isinstance(exc, OSError) and (name := errno.errorcode.get(exc.errno or 0)):
+        yield name
+    for name in _CODE_NAMES:
+        code = getattr(exc, name, None)
+        if isinstance(code, int) or (isinstance(code, str) and len(code) <= _MAX_CODE_CHARACTERS):
+            yield code
 
 
 class FewSocketLines(logging.Filter):

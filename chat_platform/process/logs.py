@@ -1,4 +1,4 @@
-"""Structured logs: readable on a console, JSON in production, and free of secrets in both."""
+"""Structured logs: readable on a console, JSON in production; without secrets, without content."""
 
 import logging
 import re
@@ -9,7 +9,13 @@ import structlog
 from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from chat_platform.process.log_lines import SOCKET_LOGGERS, FewSocketLines, bounded, one_record
+from chat_platform.process.log_lines import (
+    SOCKET_LOGGERS,
+    FewSocketLines,
+    bounded,
+    one_record,
+    without_words,
+)
 from chat_platform.settings import Settings
 
 HIDDEN = "[hidden]"
@@ -76,9 +82,12 @@ def set_up_logging(settings: Settings) -> None:
     _take_over()
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.log_level)
+    level = logging.getLevelNamesMapping()[settings.log_level]
+    logging.getLogger("chat_platform").setLevel(level)
+    # Below this, libraries log what they send and receive: messages too.
+    root.setLevel(max(level, logging.INFO))
     for name in SOCKET_LOGGERS:
-        # At lower levels they log whole messages.
+        # At lower levels they log whole socket messages.
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in ("httpx", "httpcore", "aiosqlite"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -103,7 +112,7 @@ def _formatter(settings: Settings, shared: list[Processor]) -> logging.Formatter
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(lambda exc_info: without_words(exc_info[1])),
             bounded,
             SecretFilter(settings).last(_renderer(settings)),
         ],

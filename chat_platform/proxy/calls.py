@@ -234,6 +234,13 @@ async def _pay(
         payer = await find_payer(state, call.agent_id)
     assert refused
     metrics.REFUSED_CALLS.labels(refused.reason).inc()
+    log.info(
+        "call.refused",
+        call_id=call.call_id,
+        account_id=call.account_id,
+        agent_id=call.agent_id,
+        reason=refused.reason,
+    )
     raise problems.of_refusal(refused)
 
 

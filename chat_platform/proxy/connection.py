@@ -336,7 +336,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, why: Problem) -> None:
         """Answer in the application's place; an answer that has begun is cut."""
-        log.info("proxy.refused_connection", code=why.code)
+        log.info("proxy.refused_connection", error=why.code)
         if self._serving:
             self._serving.leave()
             if self._serving.has_begun:

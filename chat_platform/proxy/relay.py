@@ -91,7 +91,7 @@ class Relay:
             self._settle("failed", self._broken(), error_code="internal_error")
             if not self._has_begun:
                 raise
-            log.exception("proxy.failed", call_id=self._paid.call.call_id)
+            log.exception("proxy.failed", **_ids(self._paid))
             return await self._tell(problems.internal_error())
 
     async def _exchange(self) -> bool:
@@ -100,7 +100,7 @@ class Relay:
             asyncio.timeout(settings.proxy_first_byte_timeout_seconds) as limit,
             self._client.post(
                 f"/v1/{self._paid.request.endpoint}",
-                _headers(self._paid),
+                self._headers(),
                 self._paid.request.body,
                 on_sent=self._note_sent,
             ) as response,
@@ -274,6 +274,16 @@ class Relay:
             paid.request, paid.price, text_length=watch.text_length, usage=watch.usage
         )
 
+    def _headers(self) -> list[tuple[str, str]]:
+        return [
+            ("authorization", f"Bearer {self._paid.payer.billing_key}"),
+            ("content-type", "application/json"),
+            # A compressed answer could not be metered or cleaned on the fly.
+            ("accept-encoding", "identity"),
+            (CALL_ID_HEADER.decode(), self._paid.call.call_id),
+            ("x-litellm-spend-logs-metadata", _attribution(self._paid)),
+        ]
+
     def _note_sent(self) -> None:
         self._is_sent = True
 
@@ -310,7 +320,13 @@ class Relay:
             gateway_call_id=_name(self._gateway_call_id),
             response_id=_name(response_id or (self._watch.response_id if self._watch else None)),
         )
+        self._book(settlement)
+
+    def _book(self, settlement: Settlement) -> None:
         metrics.count_call(settlement)
+        if settlement.state != "settled":
+            error = word_of(settlement.error_code)
+            log.info("call.broke", state=settlement.state, error=error, **_ids(self._paid))
         # Queued now, before anything the caller sends next; nothing waits for the commit.
         ledger.settle_call(self._ctx, settlement)
 
@@ -327,15 +343,16 @@ class Relay:
 CALLER_GONE = "caller_gone"
 
 
-def _headers(paid: PaidCall) -> list[tuple[str, str]]:
-    return [
-        ("authorization", f"Bearer {paid.payer.billing_key}"),
-        ("content-type", "application/json"),
-        # A compressed answer could not be metered or cleaned on the fly.
-        ("accept-encoding", "identity"),
-        (CALL_ID_HEADER.decode(), paid.call.call_id),
-        ("x-litellm-spend-logs-metadata", _attribution(paid)),
-    ]
+def _ids(paid: PaidCall) -> dict[str, str | None]:
+    """Return what a line of the log says about a call."""
+    call = paid.call
+    return {
+        "call_id": call.call_id,
+        "account_id": call.account_id,
+        "agent_id": call.agent_id,
+        "turn_id": paid.turn_id,
+        "model": paid.request.model,
+    }
 
 
 def _attribution(paid: PaidCall) -> str:
@@ -363,6 +380,11 @@ def _name(text: str | None) -> str | None:
     if text is None or (len(text) <= _MAX_NAME and text.isprintable()):
         return text
     return "".join(letter for letter in text[:_MAX_NAME] if letter.isprintable())
+
+
+def word_of(code: str | None) -> str | None:
+    """Return an error's code for the log; a gateway's may be anything."""
+    return code if code is None or code.isidentifier() else "other"
 
 
 def _text(value: object) -> str | None:

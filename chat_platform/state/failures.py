@@ -12,6 +12,7 @@ from chat_platform.database.away import AWAY, unavailable
 from chat_platform.errors import NotSignedIn, PlatformError, internal_error
 from chat_platform.process.log_lines import without_words
 from chat_platform.state.account import AccountState
+from chat_platform.state.event_ids import name_event
 
 log = structlog.get_logger()
 
@@ -22,6 +23,7 @@ def answer_exception(exception: Exception) -> EventSpec | None:
         return rx.redirect("/login")
     if isinstance(exception, PlatformError):
         return _shown(exception)
+    name_event()
     if isinstance(exception, AWAY):
         log.error("page_event.no_database", error=type(exception).__name__)
         return _shown(unavailable())

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, update
 from sqlmodel import col, select
+from structlog.contextvars import bind_contextvars
 
 from chat_platform.agents import lock
 from chat_platform.billing import budgets
@@ -18,7 +19,7 @@ from chat_platform.models import Account, Message, Turn
 from chat_platform.process.rate_limits import MESSAGES_OF_ACCOUNT
 from chat_platform.turns import event_log
 from chat_platform.turns.events import TurnEvent
-from chat_platform.turns.opening import first_event, open_turn, opened_before
+from chat_platform.turns.opening import OpenedTurn, first_event, open_turn, opened_before
 from chat_platform.turns.runner import TurnToRun, run_turn
 from chat_platform.values.clock import now_ms
 from chat_platform.values.ids import AccountId, TurnId
@@ -50,12 +51,14 @@ async def start_turn(
     """
     turn = _new_turn(ctx, account, text, idempotency_key)
     if known := await opened_before(ctx, turn):
+        _name(known)
         return known.id
     if ctx.running_turns.draining.is_set():
         raise restarting()
     await ctx.limits.take(MESSAGES_OF_ACCOUNT, "message", account.id)
     await budgets.ensure_affordable(ctx, account.id)
     opened = await open_turn(ctx, turn, text)
+    _name(opened)
     if opened.is_new:
         to_run = TurnToRun(
             opened.id,
@@ -174,6 +177,12 @@ def restarting(turn_id: TurnId | None = None) -> Unavailable:
 async def _with_usage(ctx: AppContext, turn_id: TurnId, end: TurnEvent) -> TurnEvent:
     usage = usage_data(await usage_of(ctx, turn_id))
     return replace(end, data={**end.data, "usage": usage})
+
+
+def _name(opened: OpenedTurn) -> None:
+    """Put the turn into the lines of its request: of the one that started it, or a repeated one."""
+    name = "turn_id" if opened.is_new else "repeated_turn_id"
+    bind_contextvars(**{name: opened.id})
 
 
 def _new_turn(ctx: AppContext, account: Account, text: str, key: str | None) -> Turn:

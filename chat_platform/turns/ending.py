@@ -82,7 +82,7 @@ async def end_turn(ctx: AppContext, turn_id: TurnId, end: TurnEnd) -> bool:
     if events:
         how, code = events[-1].type, events[-1].data.get("code")
         metrics.count_end(how.removeprefix("turn."), code)
-        log.info("turn.ended", turn_id=turn_id, how=how, code=code)
+        log.info("turn.ended", turn_id=turn_id, how=how, error=code)
     return bool(events)
 
 

@@ -12,6 +12,7 @@ from functools import partial
 import structlog
 from sqlalchemy import update
 from sqlmodel import col, select
+from structlog.contextvars import bind_contextvars
 
 from chat_platform.agents import agents, lock
 from chat_platform.billing.reconciliation import expire_calls
@@ -130,6 +131,7 @@ async def _resume(ctx: AppContext, turn: Turn, stop: asyncio.Event) -> None:
 async def _interrupt(ctx: AppContext, turn: Turn, _stop: asyncio.Event) -> None:
     """End a dead process's turn, and stop its run, which may still be going on."""
     turn_id = turn.id
+    bind_contextvars(account_id=turn.account_id, turn_id=turn_id)
     await ctx.turn_feed.tell_to_stop(turn_id)
     agent_id = await agents.agent_of(ctx, turn.account_id)
     run = AgentRun(ctx, turn_id, agent_id, turn.runtime_run_id, has_begun=agent_id is not None)

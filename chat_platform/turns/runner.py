@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 from sqlalchemy import ColumnElement, update
 from sqlmodel import col
+from structlog.contextvars import bind_contextvars
 
 from chat_platform.agents import agents, blocks
 from chat_platform.billing import budgets
@@ -58,6 +59,7 @@ class TurnToRun:
 
 async def run_turn(ctx: AppContext, turn: TurnToRun, stop: asyncio.Event) -> None:
     """Run the turn. It always ends, unless another process has taken it over."""
+    bind_contextvars(account_id=turn.account.id, turn_id=turn.id)
     recorder = TurnRecorder(ctx, turn.id, logged=turn.logged)
     run = AgentRun(ctx, turn.id, turn.agent_id, turn.run_id, has_begun=turn.run_id is not None)
     try:
@@ -78,7 +80,7 @@ async def run_turn(ctx: AppContext, turn: TurnToRun, stop: asyncio.Event) -> Non
             log.warning("turn.left", turn_id=turn.id, error=type(error).__name__)
 
 
-async def _leave(ctx: AppContext, run: AgentRun, recorder: TurnRecorder) -> None:
+async def _leave(ctx: AppContext, turn: TurnToRun, run: AgentRun, recorder: TurnRecorder) -> None:
     """Hand the turn over at shutdown, or end it with what has arrived."""
     if not await _handed_over(ctx, run.turn_id):
         await run.stop_if_loose()
@@ -107,7 +109,7 @@ async def _outcome(
         # Comes first: whatever failed, the agent must not spend any more.
         await run.stop_if_loose()
         failure = INTERRUPTED if turn.run_id else await _failure(ctx, turn, error)
-        log.warning("turn.broke", turn_id=turn.id, code=failure, exc_info=error)
+        log.warning("turn.broke", turn_id=turn.id, error=failure, exc_info=error)
         return TurnEnd("cancelled") if stop.is_set() else TurnEnd("failed", failure)
     if stop.is_set():
         return TurnEnd("cancelled")

@@ -1,5 +1,6 @@
 """Secrets never reach a log, in whatever form."""
 
+import errno
 import io
 import json
 import logging
@@ -13,33 +14,28 @@ from sqlalchemy.exc import DBAPIError
 
 from chat_platform.context import AppContext
 from chat_platform.database.engine import transaction
+from chat_platform.errors import NotFound
 from chat_platform.process.log_lines import SOCKET_LINES, without_words
-from chat_platform.process.logs import set_up_logging
 from chat_platform.settings import Settings
+from tests.log_text import logging_into_text
 
 PASSWORD = "correct horse battery"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlLXBhcnQ"
+DIARY = "my diary"
 API_TOKEN = "cp_" + "a1B2" * 10
 
 
 @pytest.fixture(params=["development", "production"])
 def log_text(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     """The log's content, set up for each environment in turn."""
-    root, old_structlog = logging.getLogger(), structlog.get_config()
-    old_handlers, old_level = root.handlers[:], root.level
     settings = Settings(
         _env_file=None,  # pyright: ignore[reportCallIssue]
         environment=request.param,
         secret_key=SecretStr("the-secret-key-of-this-installation-0123"),
         database_url=SecretStr("postgresql://chat:db-password@db/chat"),
     )
-    set_up_logging(settings)
-    text = io.StringIO()
-    root.handlers[0].setStream(text)  # pyright: ignore[reportAttributeAccessIssue]
-    yield text
-    root.handlers[:] = old_handlers
-    root.setLevel(old_level)
-    structlog.configure(**old_structlog)
+    with logging_into_text(settings) as text:
+        yield text
 
 
 def test_fields_that_are_called_secret_are_hidden(log_text: io.StringIO):
@@ -70,13 +66,41 @@ def test_what_looks_like_a_secret_is_hidden_in_any_text(log_text: io.StringIO, s
     assert log_text.getvalue().count("[hidden]") >= 2
 
 
-def test_a_traceback_is_kept_but_its_secrets_are_not(log_text: io.StringIO):
+def test_a_traceback_is_kept_but_the_errors_words_are_not(log_text: io.StringIO):
     try:
-        raise ValueError(f"bad token {API_TOKEN}")
-    except ValueError as exc:
-        structlog.get_logger().error("request.failed", exc_info=exc)
+        raise ValueError(f"cannot read {DIARY}")
+    except ValueError:
+        structlog.get_logger().exception("request.failed")
+        logging.getLogger("library").exception("it failed")
 
-    assert "ValueError: bad token [hidden]" in log_text.getvalue()
+    assert log_text.getvalue().count("test_logs.py") == 2
+    assert log_text.getvalue().count("{DIARY}") == log_text.getvalue().count("_are_not") == 2
+    assert DIARY not in log_text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "ConnectionRefusedError ECON"),
+        (NotFound("There is no such turn.", code="no_turn"), "NotFound no_turn"),
+        (OSError(DIARY), "OSError"),
+    ],
+)
+def test_an_error_is_told_by_its_codes(log_text: io.StringIO, error: Exception, told: str):
+    structlog.get_logger().error("request.failed", exc_info=error)
+
+    assert told in log_text.getvalue()
+    assert DIARY not in log_text.getvalue()
+
+
+def test_libraries_do_not_log_what_they_send_even_when_we_debug():
+    settings = Settings(_env_file=None, log_level="DEBUG")  # pyright: ignore[reportCallIssue]
+    with logging_into_text(settings) as text:
+        logging.getLogger("letta_client._base_client").debug("Request options: %s", DIARY)
+        structlog.get_logger("chat_platform.turns").debug("turn.news_not_sent")
+
+    assert DIARY not in text.getvalue()
+    assert "turn.news_not_sent" in text.getvalue()
 
 
 @pytest.mark.parametrize("log_text", ["production"], indirect=True)

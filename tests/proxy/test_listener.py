@@ -454,7 +454,7 @@ class TestHostileBytes:
 
         assert (answer.status, answer.code, closed) == (400, "malformed_http", True)
         assert answer.headers["connection"] == "close"
-        line = {"event": "proxy.refused_connection", "code": "malformed_http", "log_level": "info"}
+        line = {"event": "proxy.refused_connection", "error": "malformed_http", "log_level": "info"}
         assert logs == [line]
 
     @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def _from_api(exc: AuthApiError) -> PlatformError:
     if exc.status == 429:
         return _too_often()
     # A key that Supabase refuses is 401 without a code: for the operator to fix, not the person.
-    log.error("identity.refused", status=exc.status, code=exc.code)
+    log.error("identity.refused", status=exc.status, error=exc.code)
     return identity_unavailable()
 
 

@@ -196,7 +196,7 @@ class LettaRuntime:
                 passages = await reembed_passages(self._client, agent_id, model=model)
                 await self._client.agents.update(agent_id, metadata={EMBEDDED_WITH: model})
         except PlatformError as exc:
-            log.warning("agent.reembedding_failed", agent_id=agent_id, code=exc.code)
+            log.warning("agent.reembedding_failed", agent_id=agent_id, error=exc.code)
             return False
         log.info("agent.reembedded", agent_id=agent_id, passages=passages)
         return True
