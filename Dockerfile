@@ -20,12 +20,15 @@ RUN python -m chat_platform build && mkdir /built && cp -r .web/site .web/backen
 
 # The program and its packages, readable by everyone, whatever the builder's umask was.
 FROM uv AS program
-COPY requirements-server.txt ./
-RUN python -m venv --without-pip /opt/venv \
- && /build/bin/uv pip install -q -p /opt/venv --compile-bytecode --require-hashes -r requirements-server.txt
+COPY requirements-server.txt requirements-traces.txt ./
+# What sends traces is installed only if they are sent.
+ARG OTEL_EXPORTER_OTLP_ENDPOINT=
+RUN packages=server && if [ -n "$OTEL_EXPORTER_OTLP_ENDPOINT" ]; then packages=traces; fi \
+ && python -m venv --without-pip /opt/venv \
+ && /build/bin/uv pip install -q -p /opt/venv --compile-bytecode --require-hashes -r "requirements-$packages.txt"
 COPY . .
 COPY --from=pages /built .web
-RUN rm -r deploy uv.txt requirements.txt requirements-server.txt \
+RUN rm -r deploy uv.txt requirements*.txt \
  && /opt/venv/bin/python -m compileall -q chat_platform rxconfig.py \
  && printf '#!/opt/venv/bin/python\nfrom chat_platform.cli import app\n\napp()\n' > /opt/venv/bin/chat-platform \
  && echo /app > /opt/venv/lib/python3.11/site-packages/chat_platform.pth \

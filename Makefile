@@ -151,7 +151,8 @@ bench-web: tools ## Measure the chat page in Chromium beside Chainlit
 requirements: .venv/.run ## Compile requirements*.txt from pyproject.toml
 	@$(COMPILE) --extra embedded -o requirements.txt
 	@$(COMPILE) -c requirements.txt -o requirements-server.txt
-	@$(COMPILE) --extra embedded --extra dev -c requirements.txt -o requirements-dev.txt
+	@$(COMPILE) --extra traces -c requirements-server.txt -o requirements-traces.txt
+	@$(COMPILE) --extra embedded --extra traces --extra dev -c requirements.txt -c requirements-traces.txt -o requirements-dev.txt
 
 .PHONY: clean
 clean: ## Remove what was built; keeps .data, your accounts and memory

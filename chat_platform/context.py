@@ -15,6 +15,7 @@ from chat_platform.ports import (
     BillingGateway,
     ForeignTokens,
     IdentityProvider,
+    TraceCollector,
 )
 from chat_platform.process.rate_limits import RateLimits
 from chat_platform.settings import Settings
@@ -50,6 +51,8 @@ class AppContext:
     """None if addresses are not confirmed."""
     foreign_tokens: ForeignTokens | None
     """None if only our own access tokens are accepted."""
+    traces: TraceCollector | None
+    """None if nobody collects traces."""
     limits: RateLimits
     turn_feed: TurnFeed
     running_turns: RunningTurns

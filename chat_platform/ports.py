@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from chat_platform.values.ids import AccountId, AgentId, CallId
+from chat_platform.values.spans import Span, SpanId
 
 StepKind = Literal["model_call", "tool_call", "memory_edit", "embedding", "compaction"]
 StepStatus = Literal["started", "done", "failed"]
@@ -243,6 +244,18 @@ class ForeignTokens(Protocol):
 
     async def ensure_current(self, token: str) -> None:
         """Ask the provider whether the token's person still exists."""
+        ...
+
+
+class TraceCollector(Protocol):
+    """Collects what took how long, for operators. Never fails, and waits for nothing."""
+
+    def record(self, span: Span) -> None:
+        """Take a span that has ended. Called in the event loop."""
+        ...
+
+    def traceparent(self, span_id: SpanId) -> str:
+        """Return the span's id as W3C's header `traceparent`."""
         ...
 
 

@@ -17,12 +17,14 @@ from chat_platform.unsafe_settings import (
     origin_problems,
     proxy_port_problem,
     shared_secret_problem,
+    traces_problem,
     trusted_proxy_problems,
 )
 from chat_platform.values import default_models
 from chat_platform.values.database_url import with_our_driver
 from chat_platform.values.money import to_nano_usd
 from chat_platform.values.periods import is_period
+from chat_platform.values.secret_files import read_secrets, write_secrets
 
 GENERATED_SECRETS = (
     "SECRET_KEY",
@@ -85,6 +87,13 @@ class Settings(BaseSettings):
     """The service's public domain, which Railway sets: one more allowed origin."""
     trusted_proxies: str = ""
     metrics_token: SecretStr = SecretStr("")
+    otel_exporter_otlp_endpoint: str = ""
+    """The collector to which traces are sent; empty: there are none. OpenTelemetry defines this
+    name and those below."""
+    otel_exporter_otlp_headers: SecretStr = SecretStr("")
+    otel_service_name: str = "chat-platform"
+    otel_traces_sampler: str = ""
+    otel_traces_sampler_arg: str = ""
     smtp_url: SecretStr = SecretStr("")
 
     supabase_url: str = ""
@@ -174,6 +183,13 @@ class Settings(BaseSettings):
     def _networks_are_networks(cls, value: str) -> str:
         for part in _words(value):
             ip_network(part, strict=False)
+        return value
+
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _endpoint_is_url(cls, value: str) -> str:
+        if value and not re.match(r"https?://[^/]", value):
+            raise ValueError("must be a URL such as http://localhost:4318")
         return value
 
     @property
@@ -320,11 +336,11 @@ def _without(error: ValidationError) -> Settings:
 def _generated_secrets(settings: Settings) -> dict[str, SecretStr]:
     """Return values for unset secrets, generated once, kept in DATA_DIR/secrets.env (mode 600)."""
     file = settings.data_dir / "secrets.env"
-    known = _read_secrets(file)
+    known = read_secrets(file)
     missing = [name for name in GENERATED_SECRETS if name not in known]
     if missing:
         known |= {name: f"sk-{secrets.token_urlsafe(36)}" for name in missing}
-        _write_secrets(file, known)
+        write_secrets(file, known)
     return {
         name.lower(): SecretStr(known[name])
         for name in GENERATED_SECRETS
@@ -332,26 +348,12 @@ def _generated_secrets(settings: Settings) -> dict[str, SecretStr]:
     }
 
 
-def _read_secrets(file: Path) -> dict[str, str]:
-    if not file.exists():
-        return {}
-    pairs = (line.partition("=") for line in file.read_text().splitlines() if "=" in line)
-    return {name: value for name, _, value in pairs}
-
-
-def _write_secrets(file: Path, known: dict[str, str]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.touch(mode=0o600)
-    part.write_text("".join(f"{name}={value}\n" for name, value in known.items()))
-    part.replace(file)
-
-
 def _problems(settings: Settings) -> list[str]:
     problems = [
         _secret_key_problem(settings),
         _supabase_problem(settings),
         proxy_port_problem(settings.proxy_port, settings.port, settings.letta_base_url),
+        traces_problem(settings.otel_exporter_otlp_endpoint),
     ]
     if settings.is_production:
         problems += [

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
@@ -86,3 +87,12 @@ def _is_origin(text: str) -> bool:
     is_host = bool(host) and re.fullmatch(r"[\w.:\[\]-]+", parts.netloc) is not None
     is_whole = text == f"{parts.scheme}://{parts.netloc}"
     return is_host and is_whole and parts.scheme in ("http", "https")
+
+
+def traces_problem(endpoint: str) -> str:
+    if not endpoint or find_spec("opentelemetry.sdk"):
+        return ""
+    return (
+        "OTEL_EXPORTER_OTLP_ENDPOINT needs packages that are not installed: "
+        "see requirements-traces.txt"
+    )

@@ -1,5 +1,6 @@
 """The only place that builds adapters: settings in, a running AppContext out."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -31,6 +32,7 @@ from chat_platform.ports import (
     BillingGateway,
     ForeignTokens,
     IdentityProvider,
+    TraceCollector,
 )
 from chat_platform.process import metrics
 from chat_platform.process.background import Routine, running
@@ -60,6 +62,7 @@ async def open_context(settings: Settings) -> AsyncIterator[AppContext]:
             identity=identity,
             confirmation=confirmation,
             foreign_tokens=foreign_tokens,
+            traces=_open_traces(settings, stack),
             limits=RateLimits(settings.redis_url.get_secret_value()),
         )
         await platform_budget.recount(ctx)
@@ -81,6 +84,7 @@ def new_context(
     identity: IdentityProvider,
     confirmation: AddressConfirmation | None = None,
     foreign_tokens: ForeignTokens | None = None,
+    traces: TraceCollector | None = None,
     limits: RateLimits | None = None,
 ) -> AppContext:
     """Put a process's context together: what is given, and what the process itself keeps."""
@@ -94,6 +98,7 @@ def new_context(
         identity=identity,
         confirmation=confirmation,
         foreign_tokens=foreign_tokens,
+        traces=traces,
         limits=limits or RateLimits(),
         open_calls=OpenCalls(),
         unsettled=Unsettled(),
@@ -150,6 +155,17 @@ async def _open_agents(
 async def _open_billing(settings: Settings, stack: AsyncExitStack) -> BillingGateway:
     http = await stack.enter_async_context(admin_client(settings))
     return open_gateway(settings, http)
+
+
+def _open_traces(settings: Settings, stack: AsyncExitStack) -> TraceCollector | None:
+    if not settings.otel_exporter_otlp_endpoint:
+        return None
+    # OpenTelemetry's SDK is imported only if it is used.
+    from chat_platform.adapters.open_telemetry import OtlpTraces  # noqa: PLC0415
+
+    traces = OtlpTraces(settings)
+    stack.push_async_callback(asyncio.to_thread, traces.close)
+    return traces
 
 
 async def _open_identity(

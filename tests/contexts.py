@@ -11,6 +11,7 @@ from chat_platform.adapters.identity.passwords import PasswordHasher
 from chat_platform.billing import ledger
 from chat_platform.context import AppContext
 from chat_platform.database.writer import GroupWriter
+from chat_platform.ports import TraceCollector
 from chat_platform.settings import Settings
 from chat_platform.wiring import new_context
 from tests.fakes import FakeGateway, FakeMailer, FakeMemory, FakeRuntime
@@ -39,6 +40,7 @@ async def open_test_context(
     memory: FakeMemory,
     gateway: FakeGateway,
     mailer: FakeMailer,
+    traces: TraceCollector | None = None,
 ) -> AsyncIterator[AppContext]:
     engine = open_warm_engine(settings.database)
     writer = GroupWriter(settings.database)
@@ -51,6 +53,7 @@ async def open_test_context(
         memory=memory,
         billing=gateway,
         identity=LocalIdentity(engine, cheap, mailer),
+        traces=traces,
     )
     yield ctx
     await ctx.running_turns.interrupt()

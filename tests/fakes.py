@@ -26,6 +26,7 @@ from chat_platform.ports import (
 )
 from chat_platform.values.clock import now_ms
 from chat_platform.values.ids import AccountId, AgentId
+from chat_platform.values.spans import Span, SpanId
 from tests.waiting import eventually
 
 
@@ -238,3 +239,16 @@ class FakeMailer:
 
     async def send(self, to: str, *, subject: str, text: str) -> None:
         self.sent.append((to, subject, text))
+
+
+@dataclass
+class FakeTraces:
+    """Keeps the recorded spans."""
+
+    spans: list[Span] = field(default_factory=list)
+
+    def record(self, span: Span) -> None:
+        self.spans.append(span)
+
+    def traceparent(self, span_id: SpanId) -> str:
+        return f"00-{span_id.trace_id:032x}-{span_id.span_id:016x}-01"

@@ -71,6 +71,7 @@ GIVEN_BY_OTHERS = {
     "supabase_anon_key",
     "supabase_service_key",
     "supabase_jwt_secret",
+    "otel_exporter_otlp_headers",
 }
 ADDRESSES = {"database_url", "redis_url", "smtp_url"}
 OF_EMBEDDED_PEERS = {"letta_encryption_key", "letta_database_password"}
@@ -113,6 +114,7 @@ SUPABASE = {
             )
             for missing in SUPABASE
         ),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT: must be"),
         ({"JWT_EXPIRE_MINUTES": "0"}, "JWT_EXPIRE_MINUTES: Input should be greater than"),
         ({"PORT": "eighty"}, "PORT: Input should be a valid integer"),
         ({"USER_DEFAULT_BUDGET": "lots"}, "USER_DEFAULT_BUDGET"),

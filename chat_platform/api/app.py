@@ -53,6 +53,7 @@ def create_api() -> FastAPI:
         docs_url=None,  # api/docs.py serves them from here
         redoc_url=None,
         redirect_slashes=False,  # Methods answers such a path itself
+        telemetry={"logs": False, "auto_configure": False},  # it would quote errors; ours doesn't
         strict_content_type=False,  # JSON without a type is JSON; same_site.py guards cookies
         openapi_url=f"{PREFIX}/openapi.json",
     )

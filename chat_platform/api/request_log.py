@@ -9,6 +9,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from chat_platform.api.request_counts import METRICS_PATH
 from chat_platform.process.log_lines import without_words
+from chat_platform.turns.tracing import trace_request
 from chat_platform.values.ids import new_id
 from chat_platform.web.doors import HEALTH_PATHS
 
@@ -55,6 +56,17 @@ class RequestLog:
         method, route = scope["method"][:10], self._route_at(scope["path"])
         ms = round(seconds * 1000)
         log.info("request.ended", method=method, route=route, status=status, ms=ms)
+        trace_request(
+            scope["app"].state.ctx,
+            f"{method} {route}",
+            began_ns=time.time_ns() - ms * 1_000_000,
+            error=str(status) if status >= 500 else None,
+            attributes={
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": status,
+            },
+        )
 
 
 def _name(scope: Scope) -> None:

@@ -24,6 +24,8 @@ from chat_platform.proxy.call_request import Endpoint, read_request
 from chat_platform.proxy.calls import Proxying, find_payer, make_call
 from chat_platform.proxy.payers import Payer, has_payer
 from chat_platform.proxy.problems import Problem
+from chat_platform.proxy.relay import Relay
+from chat_platform.proxy.tracing import TracedRelay
 from chat_platform.proxy.upstream import Upstream
 from chat_platform.settings import Settings
 from chat_platform.values.ids import AgentId
@@ -52,7 +54,8 @@ class ModelProxy:
         settings = ctx.settings
         models = frozenset((settings.model_for_chat, settings.model_for_embeddings))
         with closing(_upstream(settings)) as upstream:
-            self._state = Proxying(ctx, upstream, ledger.terms(settings), models)
+            relay = TracedRelay if ctx.traces else Relay
+            self._state = Proxying(ctx, upstream, ledger.terms(settings), models, relay=relay)
             try:
                 yield
             finally:

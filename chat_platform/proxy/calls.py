@@ -30,6 +30,7 @@ from chat_platform.proxy.payers import Payer, Payers
 from chat_platform.proxy.prices import PriceList
 from chat_platform.proxy.relay import CALLER_GONE, PaidCall, Relay
 from chat_platform.proxy.single_flight import Flight, FlightKey, Flights
+from chat_platform.proxy.tracing import trace_refused
 from chat_platform.proxy.upstream import Upstream
 from chat_platform.values.clock import now_ms
 from chat_platform.values.ids import AgentId, CallId, new_id
@@ -52,6 +53,8 @@ class Proxying:
     prices: PriceList = field(default_factory=PriceList)
     failing: FailingEmbeddings = field(default_factory=FailingEmbeddings)
     flights: Flights = field(default_factory=Flights)
+    relay: type[Relay] = Relay
+    """How a call is forwarded: `TracedRelay` if somebody collects traces."""
 
 
 async def make_call(
@@ -207,7 +210,7 @@ async def _pay_and_relay(
     flight.paid(paid.turn_id)
     is_success = False
     try:
-        is_success = await Relay(state.ctx, state.client, paid, flight.send).run()
+        is_success = await state.relay(state.ctx, state.client, paid, flight.send).run()
     finally:
         if is_success:
             state.failing.succeeded(call.agent_id, request.model)
@@ -241,6 +244,8 @@ async def _pay(
         agent_id=call.agent_id,
         reason=refused.reason,
     )
+    if state.ctx.traces:
+        await trace_refused(state.ctx, call, refused.reason)
     raise problems.of_refusal(refused)
 
 

@@ -383,7 +383,7 @@ def _name(text: str | None) -> str | None:
 
 
 def word_of(code: str | None) -> str | None:
-    """Return an error's code for the log; a gateway's may be anything."""
+    """Return an error's code for logs and traces; a gateway's may be anything."""
     return code if code is None or code.isidentifier() else "other"
 
 

@@ -1,5 +1,6 @@
 """The conversation as this tab shows it. The arriving reply is in `state/live.py`."""
 
+import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -25,6 +26,7 @@ from chat_platform.state.rows import RowReader, Rows
 from chat_platform.state.watching import Tab, news_of, renew
 from chat_platform.turns import control
 from chat_platform.turns.lookup import question_id_of, question_of
+from chat_platform.turns.tracing import trace_request
 from chat_platform.values.ids import TurnId, new_id
 
 
@@ -179,8 +181,10 @@ class ChatState(AccountState):
     async def _start(self, account: Account, text: str, nonce: str) -> Any:
         self.refusal = self.refused_nonce = ""
         self.is_over_budget = False
+        began_ns = time.time_ns()
         try:
             await control.start_turn(app_context(), account, text=text, idempotency_key=nonce)
+            trace_request(app_context(), "page message", began_ns=began_ns)
         except PlatformError as exc:
             self.refusal = self._why(exc)
             self.refused_nonce = nonce

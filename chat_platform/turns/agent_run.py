@@ -1,6 +1,7 @@
 """A turn's run at the agent runtime: which one it is, and how it is stopped."""
 
 import asyncio
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ class AgentRun:
     run_id: str | None = None
     has_begun: bool = False
     """The message was posted, or is being posted."""
+    began_ns: int = 0
+    """Since when this process follows it; 0 if it does not."""
     is_over: bool = False
     """It ended by itself, or the runtime has confirmed that it was stopped."""
     was_told_to_stop: bool = False
@@ -32,6 +35,11 @@ class AgentRun:
     def is_loose(self) -> bool:
         """Whether it may still be going on at the runtime."""
         return self.has_begun and not self.is_over
+
+    def begin(self) -> None:
+        """Note that the message is about to be posted, or the run to be followed."""
+        self.has_begun = True
+        self.began_ns = time.time_ns()
 
     def ended(self) -> None:
         """Note that the run's events have ended: after a stop request that alone proves nothing."""

@@ -17,6 +17,7 @@ from chat_platform.turns import event_log, metrics
 from chat_platform.turns.events import TurnEvent, TurnEventType, text_of
 from chat_platform.turns.failures import error_of
 from chat_platform.turns.loose_runs import loose_until_ms
+from chat_platform.turns.tracing import trace_turn
 from chat_platform.values.clock import now_ms
 from chat_platform.values.ids import AccountId, TurnId
 
@@ -83,6 +84,7 @@ async def end_turn(ctx: AppContext, turn_id: TurnId, end: TurnEnd) -> bool:
         how, code = events[-1].type, events[-1].data.get("code")
         metrics.count_end(how.removeprefix("turn."), code)
         log.info("turn.ended", turn_id=turn_id, how=how, error=code)
+        await trace_turn(ctx, turn_id)
     return bool(events)
 
 

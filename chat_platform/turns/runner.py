@@ -30,6 +30,7 @@ from chat_platform.turns.failures import (
 from chat_platform.turns.loose_runs import stop_earlier_runs
 from chat_platform.turns.notes import Note, note_for
 from chat_platform.turns.recorder import TurnRecorder
+from chat_platform.turns.tracing import trace_run
 from chat_platform.values.ids import AgentId, TurnId
 
 log = structlog.get_logger()
@@ -65,6 +66,7 @@ async def run_turn(ctx: AppContext, turn: TurnToRun, stop: asyncio.Event) -> Non
     try:
         end = await _outcome(ctx, turn, run, recorder, stop)
         await run.stop_if_loose()
+        trace_run(run, turn.account.id, end.failure)
         end = replace(end, unwritten=recorder.unwritten, is_run_loose=run.is_loose)
         await settle_turn(ctx, turn.id, end)
     except TurnTaken:
@@ -75,7 +77,7 @@ async def run_turn(ctx: AppContext, turn: TurnToRun, stop: asyncio.Event) -> Non
     except asyncio.CancelledError:
         try:
             async with asyncio.timeout(LAST_SECONDS):
-                await _leave(ctx, run, recorder)
+                await _leave(ctx, turn, run, recorder)
         except (TimeoutError, *AWAY) as error:
             log.warning("turn.left", turn_id=turn.id, error=type(error).__name__)
 
@@ -84,6 +86,7 @@ async def _leave(ctx: AppContext, turn: TurnToRun, run: AgentRun, recorder: Turn
     """Hand the turn over at shutdown, or end it with what has arrived."""
     if not await _handed_over(ctx, run.turn_id):
         await run.stop_if_loose()
+        trace_run(run, turn.account.id, INTERRUPTED)
         end = TurnEnd("failed", INTERRUPTED, unwritten=recorder.unwritten)
         await end_turn(ctx, run.turn_id, replace(end, is_run_loose=run.is_loose))
 
@@ -146,7 +149,7 @@ async def _run(
 ) -> None:
     """Record the run until it is over. After a stop request it gets some seconds to end."""
     assert run.agent_id
-    run.has_begun = True
+    run.begin()
     if turn.run_id:
         events = ctx.runtime.resume(run.agent_id, turn.run_id)
     else:

@@ -9,7 +9,7 @@ import pytest
 
 from chat_platform.context import AppContext
 from chat_platform.settings import Settings
-from tests.conftest import GLOBAL_KEY
+from tests.contexts import GLOBAL_KEY
 from tests.ledger_entries import Payer, start_turn
 from tests.log_text import events_in, logging_into_text
 from tests.proxy.fake_upstream import Answer, FakeUpstream, error
