@@ -32,8 +32,12 @@ help: ## Explain every target
 run: .venv/.run ## Start the whole platform; open http://localhost:8000
 	@$(BIN)/chat-platform up
 
+.PHONY: stack
+stack: tools environments ## Start the production shape: nginx before SERVERS=2 servers, Redis, Postgres
+	@$(BIN)/python -m tests.stack
+
 .PHONY: tools
-tools: .venv/.dev ## Install what tests need beside Python: a browser, Redis, PgBouncer
+tools: .venv/.dev ## Install what tests need beside Python: a browser, Redis, PgBouncer, nginx
 	@$(BIN)/python -m tests.install_tools
 
 .PHONY: lint
@@ -77,6 +81,10 @@ test: .venv/.dev ## All that must pass before a change lands
 .PHONY: slow-chain
 slow-chain: tools environments ## Drive the whole embedded platform long, and stop its parts
 	@$(BIN)/pytest -q -m "chain and slow" $(BROWSER_PLUGINS) tests/contract tests/launcher tests/e2e
+
+.PHONY: test-stack
+test-stack: tools environments ## Drive the production shape as chain and slow-chain drive the embedded one
+	@$(BIN)/pytest -q -m "chain" $(BROWSER_PLUGINS) --shape stack tests/contract tests/e2e tests/stack
 
 .PHONY: slow-rest
 slow-rest: tools ## Long runs, faults, our own programs, real LiteLLM with its database

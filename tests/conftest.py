@@ -82,6 +82,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="sqlite",
         help="the database under every test that opens a context",
     )
+    parser.addoption(
+        "--shape",
+        choices=("embedded", "stack"),
+        default="embedded",
+        help="the platform of end-to-end tests: `make run`, or two servers behind nginx",
+    )
 
 
 def pytest_collection_finish() -> None:
@@ -100,11 +106,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With another database, run only tests that use one: the rest was run with SQLite."""
+    if config.getoption("--shape") == "stack":
+        _skip_the_embedded(items)
     if config.getoption("--database") not in ("postgres", "pooler"):
         return
     others = [item for item in items if "database_kind" not in getattr(item, "fixturenames", ())]
     config.hook.pytest_deselected(items=others)
     items[:] = [item for item in items if "database_kind" in getattr(item, "fixturenames", ())]
+
+
+def _skip_the_embedded(items: list[pytest.Item]) -> None:
+    for item in items:
+        marker = item.get_closest_marker("embedded")
+        if marker:
+            item.add_marker(pytest.mark.skip(reason=f"embedded only: {marker.args[0]}"))
 
 
 @pytest.fixture

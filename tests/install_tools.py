@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 _BROWSER_PACKAGES = ("chromium", "fonts-dejavu-core", "fonts-noto-color-emoji")
-_SERVER_PACKAGES = {"redis-server": "redis-server", "pgbouncer": "pgbouncer"}
+_SERVER_PACKAGES = {"redis-server": "redis-server", "pgbouncer": "pgbouncer", "nginx": "nginx"}
 """Packages by program."""
 
 

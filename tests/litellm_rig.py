@@ -3,11 +3,14 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from pydantic import SecretStr
 
@@ -58,54 +61,89 @@ class LiteLlmRig:
 
 @pytest.fixture(scope="session")
 def litellm_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLlmRig]:
-    if not UP.exists():
-        pytest.skip(f"the LiteLLM rig is not here: {UP}")
-    if not shutil.which("node") or not POSTGRES.exists():
-        pytest.skip("the LiteLLM rig needs node and Debian's postgresql-15")
+    if reason := why_not():
+        pytest.skip(reason)
     proxy, postgres, unused, upstream = (free_port() for _ in range(4))
     config = tmp_path_factory.mktemp("rig") / "config.yaml"
     config.write_text(CONFIG.format(port=upstream))
-    home = Path(tempfile.gettempdir()) / "chat-platform-rigs-of-tests"
-    environment = {
-        **os.environ,
-        "RIG_HOME": str(home),
-        "CONFIG": str(config),
-        "MASTER_KEY": MASTER_KEY,
-        "BATCH_WRITE_AT": "2",
-        # Last: the `node` of our own environment is a wrapper, whose child would outlive it.
-        "PATH": f"{os.environ['PATH']}:{Path('.venv/bin').resolve()}",
-    }
-    _make_open(home)
-    # The lock is held until the rig is down: it has only one home per machine.
-    with (home / "lock").open("w") as lock:
-        subprocess.run(["flock", str(lock.fileno())], pass_fds=[lock.fileno()], check=True)
-        # What a killed run left behind listens on other ports.
-        _run("down", environment=environment)
-        started = _run(str(proxy), str(postgres), str(unused), environment=environment)
+    rig = RigProgram(
+        Path(tempfile.gettempdir()) / "chat-platform-rigs-of-tests",
+        ports=(proxy, postgres, unused),
+        environment={"CONFIG": str(config), "MASTER_KEY": MASTER_KEY},
+    )
+    with rig.alone():
+        started = rig.up()
         try:
             if started.returncode:
                 pytest.fail(f"the LiteLLM rig does not start: {started.stdout[-1500:]}")
             database = f"postgresql://litellm@127.0.0.1:{postgres}/litellm"
             yield LiteLlmRig(f"http://127.0.0.1:{proxy}", upstream, database)
         finally:
-            _run("down", environment=environment)
+            rig.down()
 
 
-def _make_open(home: Path) -> None:
-    """If we are root, let Postgres's user reach its data, whatever our umask is or was."""
-    for folder in (home, home / "litellm"):
-        folder.mkdir(exist_ok=True)
-        folder.chmod(0o755)
+def why_not() -> str:
+    """Return why the rig cannot run on this machine, if so."""
+    if not UP.exists():
+        return f"the LiteLLM rig is not here: {UP}"
+    if not shutil.which("node") or not POSTGRES.exists():
+        return "the LiteLLM rig needs node and Debian's postgresql-15"
+    return ""
 
 
-def _run(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [UP, *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
-        umask=0o022,
-    )
+@dataclass(frozen=True)
+class RigProgram:
+    """The rig's script, with one home: what it installs, and the database."""
+
+    home: Path
+    ports: tuple[int, int, int]
+    """For LiteLLM, its Postgres and a model that we do not use."""
+    environment: Mapping[str, str]
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the home's lock: it can run once per machine. What a killed run left is stopped."""
+        self._make_open()
+        with (self.home / "lock").open("w") as lock:
+            subprocess.run(["flock", str(lock.fileno())], pass_fds=[lock.fileno()], check=True)
+            # It listens on other ports.
+            self.down()
+            yield
+
+    def up(self) -> subprocess.CompletedProcess[str]:
+        """Start whatever of it is not running."""
+        return self._run(*map(str, self.ports))
+
+    def down(self) -> None:
+        self._run("down")
+
+    def pid(self) -> int | None:
+        """LiteLLM's own process, None while it does not run."""
+        try:
+            pid = int((self.home / "litellm" / "run" / "litellm.pid").read_text())
+            is_over = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        except (OSError, ValueError, psutil.Error):
+            return None
+        return None if is_over else pid
+
+    def _make_open(self) -> None:
+        """If we are root, let Postgres's user reach its data, whatever our umask is or was."""
+        for folder in (self.home, self.home / "litellm"):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o755)
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        # The `node` of our own environment comes last: it is a wrapper, whose child would outlive
+        # it.
+        path = f"{os.environ['PATH']}:{Path(sys.executable).parent}"
+        ours = {"RIG_HOME": str(self.home), "BATCH_WRITE_AT": "2", "PATH": path}
+        return subprocess.run(
+            [UP, *arguments],
+            env={**os.environ, **ours, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+            umask=0o022,
+        )

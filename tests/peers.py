@@ -6,6 +6,11 @@ the test `chain`. Starting takes most of a minute; environments are shared with 
 
     DEMO_FAULTS=1 DATA_DIR=/tmp/peers .venv/bin/chat-platform up --peers-only
     PEERS_DATA_DIR=/tmp/peers .venv/bin/pytest -m chain tests/contract
+
+`--shape stack` takes two servers behind nginx instead, as `make stack` starts them. To keep those:
+
+    DEMO_FAULTS=1 PLATFORM_BUDGET=1000 DATA_DIR=/tmp/stack .venv/bin/python -m tests.stack
+    STACK_DATA_DIR=/tmp/stack .venv/bin/pytest -m chain --shape stack tests/e2e
 """
 
 import json
@@ -23,6 +28,7 @@ from chat_platform.launcher.postgres import ROLE
 from chat_platform.values.ids import AccountId
 from tests.e2e.platform import Platform
 from tests.open_folder import new_open_folder
+from tests.stack.platform import StackPlatform
 
 _ENVIRONMENTS = Path(__file__).parent.parent / ".data" / "env"
 
@@ -47,9 +53,14 @@ class Peers:
 
 
 @pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
+def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
+    """`chat-platform up`, or with `--shape stack` two servers behind nginx."""
+    is_stack = request.config.getoption("--shape") == "stack"
+    if is_stack and (started := os.environ.get("STACK_DATA_DIR")):
+        yield StackPlatform.attached(Path(started))
+        return
     with new_open_folder() as folder:
-        running = Platform(folder / "data")
+        running = (StackPlatform if is_stack else Platform)(folder / "data")
         # A cap that is never reached: it makes every test count what all people spend together.
         running.start(PLATFORM_BUDGET="1000")
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import TypeVar
 
 import httpx
@@ -51,7 +52,7 @@ def wait_for(
 def answer_at(url: str, *, timeout_seconds: float = 5) -> httpx.Response | None:
     """Return what the server answers, None while it does not."""
     try:
-        return httpx.get(url, trust_env=False, timeout=timeout_seconds)
+        return _client().get(url, timeout=timeout_seconds)
     except httpx.TransportError:
         return None
 
@@ -59,3 +60,9 @@ def answer_at(url: str, *, timeout_seconds: float = 5) -> httpx.Response | None:
 def is_ok(url: str) -> bool:
     answer = answer_at(url)
     return answer is not None and answer.status_code == 200
+
+
+@cache
+def _client() -> httpx.Client:
+    """One for all: each reads the machine's certificates, which takes as long as 50 requests."""
+    return httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))

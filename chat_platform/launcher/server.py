@@ -1,16 +1,19 @@
 """Defines how to build the pages and start the server: pages, API and proxy on PORT."""
 
+import asyncio
 import os
 import sys
 from typing import NoReturn
 
 from pydantic import SecretStr
 
+from chat_platform.launcher import frontend
 from chat_platform.launcher.environments import run_to_end
 from chat_platform.launcher.frontend import ROOT
 from chat_platform.launcher.peers import Peer, answers
 from chat_platform.launcher.places import Places
 from chat_platform.launcher.processes import Program
+from chat_platform.launcher.steps import Steps
 from chat_platform.settings import Settings
 
 _REFLEX = {
@@ -33,7 +36,7 @@ def peer(settings: Settings, places: Places) -> Peer:
             argv=_command(settings),
             cwd=ROOT,
             log=places.logs / "server.log",
-            environment={**os.environ, **_REFLEX, **_handed_on(settings, places)},
+            environment={**os.environ, **_REFLEX, **handed_on(settings, places)},
             stop_seconds=DRAIN_SECONDS + 5,
         ),
     )
@@ -46,7 +49,14 @@ def serve(settings: Settings) -> NoReturn:
     os.execve(command[0], command, {**os.environ, **_REFLEX})  # noqa: S606
 
 
-async def build_pages(places: Places) -> None:
+async def ensure_pages(places: Places, steps: Steps) -> None:
+    """Build the pages if they are missing or out of date. Raises LaunchFailed."""
+    if not await asyncio.to_thread(frontend.is_built):
+        with steps.step("Build the pages", hint="when they changed, about a minute"):
+            await _build_pages(places)
+
+
+async def _build_pages(places: Places) -> None:
     """Build the pages in a separate process, which can be stopped. Raises LaunchFailed."""
     program = Program(
         name="frontend-build",
@@ -67,7 +77,7 @@ def _command(settings: Settings) -> tuple[str, ...]:
     )
 
 
-def _handed_on(settings: Settings, places: Places) -> dict[str, str]:
+def handed_on(settings: Settings, places: Places) -> dict[str, str]:
     """Return every setting that differs from its default, to pass on to the server."""
     chosen = {**settings.model_dump(exclude_defaults=True), "data_dir": places.data_dir}
     return {name.upper(): _plain(value) for name, value in chosen.items()}

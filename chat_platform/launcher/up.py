@@ -3,21 +3,19 @@
 import asyncio
 import fcntl
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
 
 from chat_platform.database.engine import UnfitDatabase, migrate
-from chat_platform.launcher import frontend, server
+from chat_platform.launcher import server
 from chat_platform.launcher.embedded import EmbeddedPeers
 from chat_platform.launcher.failures import LaunchFailed
 from chat_platform.launcher.free_ports import is_free
 from chat_platform.launcher.ground import reachable
+from chat_platform.launcher.launch import Launch, launch_failed_alone
 from chat_platform.launcher.places import Places, places_of
-from chat_platform.launcher.processes import stop_leftovers
-from chat_platform.launcher.status import State, remove_status, write_status
 from chat_platform.launcher.steps import Steps
 from chat_platform.launcher.supervisor import Supervisor
 from chat_platform.settings import Settings
@@ -32,7 +30,7 @@ def run_platform(settings: Settings, *, peers_only: bool = False) -> None:
     places = reachable(places)
     with only_launcher(places):
         _check_whole(places)
-        asyncio.run(_Launch(settings, places, peers_only=peers_only).run())
+        asyncio.run(_Platform(settings, places, peers_only=peers_only).run())
 
 
 def install(settings: Settings) -> None:
@@ -42,7 +40,7 @@ def install(settings: Settings) -> None:
     make_data_dir(places)
     places = reachable(places)
     peers = EmbeddedPeers(settings, places, Steps(), Supervisor(places.records))
-    with only_launcher(places), _launch_failed_alone():
+    with only_launcher(places), launch_failed_alone():
         asyncio.run(peers.install())
 
 
@@ -87,68 +85,37 @@ def only_launcher(places: Places) -> Iterator[None]:
         yield
 
 
-class _Launch:
-    """One run of the platform, from the first step until the last process has ended."""
+class _Platform:
+    """What `chat-platform up` starts: the peers that the settings do not name, and the server."""
 
     def __init__(self, settings: Settings, places: Places, *, peers_only: bool) -> None:
         self._settings = settings
         self._places = places
         self._peers_only = peers_only
-        self._steps = Steps()
         self._url = "" if peers_only else f"http://localhost:{settings.port}"
-        self._state: State = "starting"
-        self._supervisor = Supervisor(places.records, on_change=self._write_status)
+        self._launch = Launch(places, url=self._url)
+        self._steps, self._supervisor = self._launch.steps, self._launch.supervisor
         self._peers = EmbeddedPeers(settings, places, self._steps, self._supervisor)
 
     async def run(self) -> None:
-        is_told_to_stop = _stop_event()
-        # The file of a killed launcher may still say `ready`.
-        self._set_state("starting")
-        starting = asyncio.create_task(self._start())
-        stopping = asyncio.create_task(is_told_to_stop.wait())
-        try:
-            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if starting.done():
-                await starting
-                await stopping
-        finally:
-            stopping.cancel()
-            await self._stop(starting)
+        await self._launch.run(self._start)
 
-    async def _start(self) -> None:
-        await asyncio.to_thread(self._stop_leftovers)
+    async def _start(self) -> str:
         if not self._peers_only:
             check_port(self._settings)
-        with _launch_failed_alone():
-            async with asyncio.TaskGroup() as group:
-                started = group.create_task(self._peers.start())
-                if not self._peers_only:
-                    group.create_task(self._prepare_server())
+        async with asyncio.TaskGroup() as group:
+            started = group.create_task(self._peers.start())
             if not self._peers_only:
-                with self._steps.step("Start the server"):
-                    await self._supervisor.start(server.peer(started.result(), self._places))
-        self._set_state("ready")
-        self._steps.say(self._greeting())
+                group.create_task(self._prepare_server())
+        if not self._peers_only:
+            with self._steps.step("Start the server"):
+                await self._supervisor.start(server.peer(started.result(), self._places))
+        return self._greeting()
 
     async def _prepare_server(self) -> None:
         with self._steps.step("Bring the database up to date"):
-            await _migrate(self._settings)
-        if not await asyncio.to_thread(frontend.is_built):
-            with self._steps.step("Build the pages", hint="when they changed, about a minute"):
-                await server.build_pages(self._places)
-
-    async def _stop(self, starting: asyncio.Task[None]) -> None:
-        self._set_state("stopping")
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
-        with self._steps.step("Stop everything"):
-            await self._supervisor.stop()
-        remove_status(self._places)
-
-    def _stop_leftovers(self) -> None:
-        names = stop_leftovers(self._places.records)
-        if names:
-            self._steps.say(f"  ok  Stopped what an earlier start left behind: {', '.join(names)}")
+            await migrate_database(self._settings)
+        await server.ensure_pages(self._places, self._steps)
 
     def _greeting(self) -> str:
         if self._peers_only:
@@ -156,15 +123,9 @@ class _Launch:
             return "\nThe peers are ready. " + ", ".join(urls)
         return f"\nThe platform is ready: open {self._url}  (Ctrl-C stops it)"
 
-    def _set_state(self, state: State) -> None:
-        self._state = state
-        self._write_status()
 
-    def _write_status(self) -> None:
-        write_status(self._places, self._supervisor, state=self._state, url=self._url)
-
-
-async def _migrate(settings: Settings) -> None:
+async def migrate_database(settings: Settings) -> None:
+    """Raises LaunchFailed."""
     try:
         await migrate(settings.database)
     except UnfitDatabase as exc:
@@ -194,25 +155,3 @@ def _by_whom(port: int) -> str:
     except (psutil.Error, ValueError, TypeError):
         return ""
     return ""
-
-
-def _stop_event() -> asyncio.Event:
-    event = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, event.set)
-    return event
-
-
-@contextmanager
-def _launch_failed_alone() -> Iterator[None]:
-    """Raise the first meaningful failure of a group of tasks by itself."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        failed = group.subgroup((LaunchFailed, OSError))
-        while isinstance(failed, BaseExceptionGroup):
-            failed = failed.exceptions[0]
-        if failed is None:
-            raise
-        raise failed from None

@@ -12,7 +12,10 @@ import pytest
 from chat_platform.launcher.status import read_status
 from tests.peers import Peers, places_of_peers, secrets_of
 
-pytestmark = pytest.mark.chain
+pytestmark = [
+    pytest.mark.chain,
+    pytest.mark.embedded("it looks at the peers as `make run` starts them"),
+]
 
 NEEDED = {
     "letta": {

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +79,20 @@ class Person:
 
     def through(self, server: "SecondServer") -> "Person":
         """Return the same person talking to another server process."""
+        return self.at(server.url)
+
+    def at(self, url: str) -> "Person":
+        """Return the same person talking to the server there."""
         twin = copy.copy(self)
-        twin.http = httpx.Client(base_url=server.url + API, timeout=120, headers=self.http.headers)
+        twin.http = httpx.Client(base_url=url + API, timeout=120, headers=self.http.headers)
         return twin
 
 
 class Platform:
     """`chat-platform up` in a state folder of its own."""
+
+    program: tuple[str, ...] = (COMMAND, "up")
+    is_production = False
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
@@ -102,7 +110,7 @@ class Platform:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with (self.data_dir / "up.log").open("ab") as log:
             self._launcher = subprocess.Popen(
-                [COMMAND, "up"],
+                self.program,
                 # Not the clone's folder: a .env there belongs to somebody.
                 cwd=self.data_dir,
                 env=self._environment(DEMO_FAULTS="1", **self._settings),
@@ -114,12 +122,11 @@ class Platform:
 
     def wait_until_ready(self, seconds: float = 60) -> None:
         launcher = self._launcher
-        assert launcher
         wait_for(
             lambda: is_ok(f"{self.url}{API}/health/ready"),
             seconds=seconds,
             otherwise=lambda: f"the platform did not start:\n{self.log()}",
-            give_up=lambda: launcher.poll() is not None,
+            give_up=lambda: launcher is not None and launcher.poll() is not None,
         )
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
@@ -136,13 +143,17 @@ class Platform:
         done = subprocess.run(
             [COMMAND, *arguments],
             cwd=self.data_dir,
-            env=self._environment(),
+            env=self._environment(**self._of_commands()),
             capture_output=True,
             text=True,
             timeout=60,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def _of_commands(self) -> dict[str, str]:
+        """What the operator's commands are told besides."""
+        return {}
 
     def _environment(self, **variables: str) -> dict[str, str]:
         return clean_environment(
@@ -172,6 +183,10 @@ class Platform:
                 return False
 
         wait_for(is_another, seconds=seconds, otherwise=lambda: f"{part} was not started again")
+
+    def address_of_proxy(self) -> str:
+        """Where agents reach the proxy, as the server was told."""
+        return psutil.Process(self.pid_of("server")).environ()["PROXY_PORT"]
 
     def pid_of(self, part: str) -> int:
         return json.loads((self.data_dir / "run" / "processes" / f"{part}.json").read_text())["pid"]
@@ -223,6 +238,12 @@ class Platform:
             return [dict(row) for row in connection.execute(query, values)]
         finally:
             connection.close()
+
+    def execute(self, statement: str, *values: Any) -> None:
+        """Change the database behind the platform's back, as time or a disaster would."""
+        file = self.data_dir / "platform.db"
+        with closing(sqlite3.connect(file, timeout=15)) as connection, connection:
+            connection.execute(statement, values)
 
 
 class SecondServer:

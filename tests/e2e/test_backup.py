@@ -8,7 +8,12 @@ import pytest
 from tests.e2e.platform import Person, Platform
 from tests.open_folder import new_open_folder
 
-pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.chain,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.embedded("`chat-platform backup` saves embedded databases"),
+]
 
 
 @pytest.fixture

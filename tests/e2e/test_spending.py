@@ -1,8 +1,6 @@
 """Every call of the real agent server is one row, charged to its person, and can be stopped."""
 
-import sqlite3
 from collections import Counter
-from contextlib import closing
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +13,7 @@ pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
 
 def change_budget(platform: Platform, person: Person, assignments: str) -> None:
     """Set columns of the person's budget directly, as time would."""
-    file = platform.data_dir / "platform.db"
-    with closing(sqlite3.connect(file, timeout=15)) as connection, connection:
-        connection.execute(f"update budgets set {assignments} where account_id = ?", (person.id,))
+    platform.execute(f"update budgets set {assignments} where account_id = ?", person.id)
 
 
 def let_time_pass(platform: Platform, person: Person, *, days: int) -> None:
@@ -27,14 +23,9 @@ def let_time_pass(platform: Platform, person: Person, *, days: int) -> None:
         "budgets": ("period_start_ms", "period_end_ms"),
         "model_calls": ("period_start_ms", "started_at_ms"),
     }
-    file = platform.data_dir / "platform.db"
-    with closing(sqlite3.connect(file, timeout=15)) as connection, connection:
-        for table, names in columns.items():
-            assignments = ", ".join(f"{name} = {name} - {passed}" for name in names)
-            connection.execute(
-                f"update {table} set {assignments} where account_id = ?",
-                (person.id,),
-            )
+    for table, names in columns.items():
+        assignments = ", ".join(f"{name} = {name} - {passed}" for name in names)
+        platform.execute(f"update {table} set {assignments} where account_id = ?", person.id)
 
 
 def calls_of(platform: Platform, turn_id: str) -> list[dict[str, Any]]:
@@ -84,10 +75,8 @@ def test_a_budget_that_ends_after_the_first_of_four_steps_holds(platform: Platfo
 
 def leave_to_everybody(platform: Platform, nano_usd: int) -> None:
     """Set what is left of the platform's cap, as other people's calls would."""
-    file = platform.data_dir / "platform.db"
     spend = "update platform_spending set spent_nano_usd = ? where span = 'all'"
-    with closing(sqlite3.connect(file, timeout=15)) as connection, connection:
-        connection.execute(spend, (1000 * 10**9 - nano_usd,))
+    platform.execute(spend, 1000 * 10**9 - nano_usd)
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ def post(person: Person, text: str) -> httpx.Response:
     return person.request("POST", "/chat/message", json={"content": text})
 
 
+@pytest.mark.embedded("with Redis, another server finishes the turn")
 def test_a_killed_server_keeps_the_message_and_the_text_and_charges_once(
     platform: Platform, alice: Person
 ):
@@ -70,6 +71,7 @@ def test_a_killed_peer_fails_the_turn_and_the_next_message_works(
     assert alice.say("Are you back?")["message"]["content"]
 
 
+@pytest.mark.embedded("behind nginx, the other server accepts the message")
 def test_a_terminated_server_lets_the_running_turn_finish(platform: Platform, alice: Person):
     words = f"[[words 100]] [[pace 30]] for {alice.name}"
     turn_id = alice.begin(words)

@@ -19,7 +19,12 @@ from tests.e2e.test_turns_stop import STOP_SECONDS, wait_until_nothing_is_open
 from tests.e2e.test_turns_survive import wait_until_it_talks
 from tests.open_folder import new_open_folder
 
-pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.chain,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.embedded("it starts its own servers"),
+]
 
 WORDS = 1200
 """At 30 ms each: the run is still going on when the dead process's lease has run out."""

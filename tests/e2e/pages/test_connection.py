@@ -7,7 +7,12 @@ from tests.e2e.pages.behind import Behind, amounts
 from tests.e2e.platform import Platform
 from tests.pages.visitor import Visitor
 
-pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.chain,
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.embedded("with Redis, another server finishes the answer"),
+]
 
 
 def test_a_lost_connection_is_told_and_the_answer_is_there_once_and_paid_once(
