@@ -6,6 +6,7 @@ The agent server may have a port of its own to the proxy.
 # Socket.IO and Reflex's list of tasks have no types.
 # pyright: reportUnknownMemberType=false
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
@@ -41,13 +42,14 @@ from chat_platform.web.forwarding import TrustedProxies, keep_peers_as_they_are
 from chat_platform.web.front_door import FrontDoor
 from chat_platform.web.orderly_stop import drain_on_sigterm
 from chat_platform.web.root_path import UnderRootPath
-from chat_platform.web.socket_door import SOCKET_NAMESPACE, SocketDoor, SocketLimits
+from chat_platform.web.socket_door import SOCKET_NAMESPACE, OpenSockets, SocketDoor, SocketLimits
 from chat_platform.wiring import open_context
 
 log = structlog.get_logger()
 
 api = create_api()
 proxy = create_proxy()
+page_sockets = OpenSockets()
 
 
 def with_doors(reflex: ASGIApp) -> ASGIApp:
@@ -58,7 +60,9 @@ def with_doors(reflex: ASGIApp) -> ASGIApp:
     get_config().frontend_path = settings.root_path
     keep_peers_as_they_are()
     front = FrontDoor(
-        reflex=SocketDoor(reflex, _is_signed_in, root_path=settings.root_path),
+        reflex=SocketDoor(
+            reflex, _is_signed_in, root_path=settings.root_path, sockets=page_sockets
+        ),
         api=api,
         proxy=proxy,
         pages=BuiltPages(root_path=settings.root_path),
@@ -100,10 +104,22 @@ async def lifespan() -> AsyncIterator[None]:
         drain_on_sigterm(ctx)
         await _show_setup_code(ctx)
         spare_the_collector()
+        leaving = asyncio.create_task(_let_pages_go(ctx))
         try:
             yield
         finally:
+            leaving.cancel()
             serve(None)
+
+
+async def _let_pages_go(ctx: AppContext) -> None:
+    """Send pages to the other processes when this one drains: it would refuse their messages.
+
+    Only with Redis can there be others.
+    """
+    await ctx.running_turns.draining.wait()
+    if ctx.settings.has_redis:
+        await page_sockets.let_all_go()
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,6 @@
 """Talking to the agent: send a message, follow its turn, stop it."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
@@ -173,25 +173,30 @@ async def cancel_turn(ctx: Ctx, caller: ChatCaller, turn_id: RowId) -> TurnRef:
 
 
 async def _reply(ctx: AppContext, reader: Credential, turn_id: TurnId) -> Reply:
-    """Wait for the turn to end. Raises the turn's failure, or the reason the wait ended."""
-    message: dict[str, Any] = {}
-    end: TurnEvent | None = None
+    """Wait for the turn to end. Raises the turn's failure, or the reason the wait ended.
+
+    Unlike a reader of events, whoever waits could not resume: a process that shuts down lets them
+    wait as long as the turn may run.
+    """
+    leaving = ctx.running_turns.leaving
     with ctx.open_readers.reading(reader) as void:
-        async for event in until_over(ctx, void, control.follow_started(ctx, turn_id)):
-            if event and event.type == "message.completed":
-                message = event.data["message"]
-            if event and event.is_end:
-                end = event
+        following = until_over(control.follow_started(ctx, turn_id), leaving, void)
+        told = [event async for event in following if event and _tells_outcome(event)]
     if void.is_set():
         raise invalid_token()
-    if end is None:
-        if ctx.running_turns.draining.is_set():
-            raise control.restarting(turn_id)
-        raise control.no_turn()
-    _raise_if_not_completed(turn_id, end)
-    return Reply(
-        turn_id=turn_id, message=MessageOut(**message), usage=UsageOut(**end.data["usage"])
-    )
+    if leaving.is_set():
+        # It may have ended at the last moment.
+        told = [e for e in await control.told_so_far(ctx, turn_id) if _tells_outcome(e)]
+    if not (told and told[-1].is_end):
+        raise control.restarting(turn_id) if leaving.is_set() else control.no_turn()
+    _raise_if_not_completed(turn_id, told[-1])
+    message = next(event.data["message"] for event in told if event.type == "message.completed")
+    usage = UsageOut(**told[-1].data["usage"])
+    return Reply(turn_id=turn_id, message=MessageOut(**message), usage=usage)
+
+
+def _tells_outcome(event: TurnEvent) -> bool:
+    return event.is_end or event.type == "message.completed"
 
 
 def _raise_if_not_completed(turn_id: TurnId, end: TurnEvent) -> None:

@@ -31,17 +31,12 @@ def event_stream(
 
 
 async def until_over(
-    ctx: AppContext,
-    void: asyncio.Event,
     events: AsyncGenerator[TurnEvent, None],
-    *,
+    *stops: asyncio.Event,
     quiet_seconds: float | None = None,
 ) -> AsyncIterator[TurnEvent | None]:
-    """Yield the events, and None after each quiet interval.
-
-    Stops when the process drains, or when the reader's credential is revoked.
-    """
-    reasons = {asyncio.create_task(e.wait()) for e in (ctx.running_turns.draining, void)}
+    """Yield the events, and None after each quiet interval, until one of the stops is set."""
+    reasons = {asyncio.create_task(stop.wait()) for stop in stops}
     following = asyncio.ensure_future(_next(events))
     try:
         while not any(reason.done() for reason in reasons):
@@ -75,7 +70,8 @@ async def _frames(
 ) -> AsyncIterator[bytes]:
     yield _RETRY
     with ctx.open_readers.reading(reader) as void:
-        async for event in until_over(ctx, void, events, quiet_seconds=PING_SECONDS):
+        stops = (ctx.running_turns.draining, void)
+        async for event in until_over(events, *stops, quiet_seconds=PING_SECONDS):
             yield _frame(event) if event else _PING
 
 

@@ -113,6 +113,12 @@ async def follow_started(
         yield await _with_usage(ctx, turn_id, event) if event.is_end else event
 
 
+async def told_so_far(ctx: AppContext, turn_id: TurnId) -> list[TurnEvent]:
+    """Return what `follow_started` has to tell already."""
+    events = await event_log.read(ctx, turn_id)
+    return [await _with_usage(ctx, turn_id, e) if e.is_end else e for e in events]
+
+
 async def turn_of(ctx: AppContext, account_id: AccountId, turn_id: TurnId) -> Turn:
     """Return the account's turn. Raises NotFound, also for another account's turn."""
     async with reading(ctx.engine) as session:

@@ -52,6 +52,7 @@ async def drain(ctx: AppContext, *, grace_seconds: float) -> None:
     """Accept no new turns, give the running ones some time, then interrupt them."""
     ctx.running_turns.draining.set()
     await ctx.running_turns.wait(grace_seconds)
+    ctx.running_turns.leaving.set()
     await ctx.running_turns.interrupt()
 
 

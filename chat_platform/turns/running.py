@@ -17,6 +17,8 @@ class RunningTurns:
 
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the process is shutting down: no new turns, and readers reconnect elsewhere."""
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the turns that have not ended by then are interrupted: nobody waits any longer."""
     _tasks: dict[TurnId, asyncio.Task[None]] = field(
         default_factory=dict[TurnId, asyncio.Task[None]]
     )

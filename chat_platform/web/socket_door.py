@@ -18,7 +18,7 @@ from chat_platform.values.network_addresses import counted_as
 
 log = structlog.get_logger()
 
-TOO_MUCH, TOO_LARGE, TRY_LATER = 1008, 1009, 1013
+TOO_MUCH, TOO_LARGE, RESTARTING, TRY_LATER = 1008, 1009, 1012, 1013
 SOCKET_NAMESPACE = "/_event"
 """The Socket.IO path of the pages; prefixed with ROOT_PATH."""
 _PONG = "3"
@@ -57,6 +57,7 @@ class _Socket:
     address: str
     is_signed_in: bool
     allowance: Allowance
+    send: Send
     used: float = 0.0
     counted_at: float = field(default_factory=time.monotonic)
     heard_at: float = field(default_factory=time.monotonic)
@@ -77,6 +78,15 @@ class _Socket:
         return time.monotonic() - self.heard_at > self.allowance.idle_seconds
 
 
+class OpenSockets(set[_Socket]):
+    """The open websockets of this process."""
+
+    async def let_all_go(self) -> None:
+        """Close them such that their pages connect again at once."""
+        closing = {"type": "websocket.close", "code": RESTARTING}
+        await asyncio.gather(*(socket.send(closing) for socket in self), return_exceptions=True)
+
+
 class SocketDoor:
     """Wraps the websocket's application; everything else passes through."""
 
@@ -87,12 +97,13 @@ class SocketDoor:
         limits: SocketLimits | None = None,
         *,
         root_path: str = "",
+        sockets: OpenSockets | None = None,
     ) -> None:
         # Socket.IO's deliberate disconnect: the page does not reconnect by itself.
         self._goodbye = f"41{root_path}{SOCKET_NAMESPACE},"
         self._app, self._is_signed_in = app, is_signed_in
         self._limits = limits or SocketLimits()
-        self._open: set[_Socket] = set()
+        self._open = OpenSockets() if sockets is None else sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
@@ -109,7 +120,8 @@ class SocketDoor:
             await WebSocketClose(TRY_LATER)(scope, receive, send)
             return
         limits = self._limits
-        socket = _Socket(address, signed_in, limits.signed_in if signed_in else limits.strangers)
+        allowance = limits.signed_in if signed_in else limits.strangers
+        socket = _Socket(address, signed_in, allowance, send)
         self._open.add(socket)
         try:
             await self._app(scope, _Listening(socket, receive, send, self._goodbye), send)

@@ -9,6 +9,7 @@ import pytest
 from chat_platform.context import AppContext
 from chat_platform.errors import BudgetSpent, PlatformBudgetSpent, Unavailable, UpstreamFailed
 from chat_platform.ports import StepChanged, TextPiece
+from chat_platform.turns.recovery import drain
 from chat_platform.values.ids import TurnId
 from tests.fakes import FakeRuntime
 from tests.people import Person
@@ -294,24 +295,58 @@ async def test_a_draining_server_takes_no_message(
     assert response.headers["retry-after"]
 
 
-async def test_a_draining_server_sends_waiting_readers_away_with_the_turns_id(
+async def test_a_draining_server_sends_readers_of_events_away(
     client: httpx.AsyncClient, alice: Person, runtime: FakeRuntime, ctx: AppContext
 ):
     runtime.gate = asyncio.Event()
-    started = await send(client, alice, prefer="respond-async", idempotency_key="key-1")
-    turn_id = started.json()["turn_id"]
-    url = f"/api/v1/chat/turns/{turn_id}/events"
-    as_json = asyncio.create_task(send(client, alice, idempotency_key="key-1"))
-    as_events = asyncio.create_task(client.get(url, headers=alice.headers))
-    await eventually(lambda: len(ctx.turn_feed._listeners.get(turn_id, ())) == 2)
+    turn_id, url = await begun(client, alice)
+    stream = asyncio.create_task(client.get(url, headers=alice.headers))
+    await eventually(lambda: ctx.turn_feed._listeners.get(turn_id, ()))
 
     ctx.running_turns.draining.set()
 
-    answer, stream = await asyncio.gather(as_json, as_events)
+    text = (await stream).text
+    assert text.startswith("retry: ")
+    assert not any(name == "turn.failed" for _, name, _ in events_in(text))
+
+
+async def test_a_draining_server_answers_those_who_wait_if_their_turn_still_ends(
+    client: httpx.AsyncClient, alice: Person, runtime: FakeRuntime, ctx: AppContext
+):
+    runtime.gate = asyncio.Event()
+    turn_id, _ = await begun(client, alice)
+    waiting = asyncio.create_task(send(client, alice, idempotency_key="key-1"))
+    await eventually(lambda: ctx.turn_feed._listeners.get(turn_id, ()))
+    draining = asyncio.create_task(drain(ctx, grace_seconds=5))
+    await eventually(ctx.running_turns.draining.is_set)
+
+    runtime.gate.set()
+
+    answer = await waiting
+    assert (answer.status_code, answer.json()["turn_id"]) == (200, turn_id)
+    await draining
+
+
+async def test_a_server_that_stops_sends_those_who_wait_away_with_the_turns_id(
+    client: httpx.AsyncClient, alice: Person, runtime: FakeRuntime, ctx: AppContext
+):
+    runtime.gate = asyncio.Event()
+    turn_id, _ = await begun(client, alice)
+    waiting = asyncio.create_task(send(client, alice, idempotency_key="key-1"))
+    await eventually(lambda: ctx.turn_feed._listeners.get(turn_id, ()))
+
+    await drain(ctx, grace_seconds=0.05)
+
+    answer = await waiting
     assert (answer.status_code, answer.json()["code"]) == (503, "restarting")
     assert answer.json()["turn_id"] == turn_id
-    assert stream.text.startswith("retry: ")
-    assert not any(name == "turn.failed" for _, name, _ in events_in(stream.text))
+
+
+async def begun(client: httpx.AsyncClient, person: Person) -> tuple[TurnId, str]:
+    """Begin a turn under the key `key-1`; return its id and the address of its events."""
+    started = await send(client, person, prefer="respond-async", idempotency_key="key-1")
+    turn_id = TurnId(started.json()["turn_id"])
+    return turn_id, f"/api/v1/chat/turns/{turn_id}/events"
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("GET", "/events"), ("POST", "/cancel")])

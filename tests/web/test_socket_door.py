@@ -7,7 +7,13 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from chat_platform.turns.control import MAX_MESSAGE_CHARACTERS
-from chat_platform.web.socket_door import Allowance, SocketDoor, SocketLimits
+from chat_platform.web.socket_door import (
+    RESTARTING,
+    Allowance,
+    OpenSockets,
+    SocketDoor,
+    SocketLimits,
+)
 from tests.waiting import eventually
 
 LIMITS = SocketLimits(
@@ -171,6 +177,16 @@ async def test_who_is_signed_in_may_be_silent():
     (socket,) = await opened(SocketDoor(listen, is_signed_in, hasty), 1, cookie=COOKIE)
 
     assert socket.is_open
+
+
+async def test_a_process_that_drains_lets_every_page_go_to_another():
+    sockets = OpenSockets()
+    door = SocketDoor(listen, is_signed_in, LIMITS, sockets=sockets)
+    open_here = await opened(door, 3, cookie=COOKIE)
+
+    await sockets.let_all_go()
+
+    assert [socket.close_code for socket in open_here] == [RESTARTING] * 3
 
 
 def test_the_longest_text_for_the_agent_fits_however_it_is_written():
