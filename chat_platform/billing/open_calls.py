@@ -70,6 +70,11 @@ class OpenCalls:
             call.abort()
         return len(calls)
 
+    async def wait(self) -> None:
+        """Return when those that are open have ended."""
+        if self._calls:
+            await asyncio.wait({call.task for call in self._calls})
+
     @property
     def total(self) -> int:
         return len(self._calls)

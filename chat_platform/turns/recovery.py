@@ -6,7 +6,7 @@ are resumed if the runtime can; otherwise they end as `interrupted`, with the te
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import structlog
@@ -49,9 +49,16 @@ async def kept_turns(ctx: AppContext) -> AsyncIterator[None]:
 
 
 async def drain(ctx: AppContext, *, grace_seconds: float) -> None:
-    """Accept no new turns, give the running ones some time, then interrupt them."""
+    """Accept no new turns, give the running ones some time, then interrupt them.
+
+    Model calls get the same time: they may be those of another process's turns.
+    """
     ctx.running_turns.draining.set()
-    await ctx.running_turns.wait(grace_seconds)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(grace_seconds):
+            while ctx.running_turns.ids or ctx.open_calls.total:
+                await ctx.running_turns.wait()
+                await ctx.open_calls.wait()
     ctx.running_turns.leaving.set()
     await ctx.running_turns.interrupt()
 

@@ -41,8 +41,8 @@ class RunningTurns:
     def ids(self) -> list[TurnId]:
         return list(self._tasks)
 
-    async def wait(self, timeout_seconds: float) -> None:
-        """Return when no turn is running any more, or after the timeout."""
+    async def wait(self, timeout_seconds: float | None = None) -> None:
+        """Return when those that are running have ended, or after the timeout."""
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()), timeout=timeout_seconds)
 

@@ -10,6 +10,7 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from chat_platform.agents import agents
+from chat_platform.billing.open_calls import OpenCall
 from chat_platform.billing.reconciliation import reconcile
 from chat_platform.context import AppContext
 from chat_platform.errors import Conflict
@@ -21,12 +22,13 @@ from chat_platform.turns.feed import TurnFeed
 from chat_platform.turns.recovery import drain, kept_turns, recover_turns, renew_leases
 from chat_platform.turns.running import RunningTurns
 from chat_platform.values.clock import now_ms
-from chat_platform.values.ids import AgentId, TurnId
+from chat_platform.values.ids import AccountId, AgentId, CallId, TurnId
 from tests.fakes import FakeGateway, FakeRuntime
 from tests.ledger_entries import Payer, call_row, intent, opened
 from tests.people import Person
 from tests.turn_rows import add_turn
 from tests.turn_talk import events_of, talk, turn_row, until
+from tests.waiting import eventually, let_loop_run
 
 LOGGED = [
     TurnEvent(1, "turn.started", {}),
@@ -219,6 +221,31 @@ async def test_a_drain_lets_running_turns_finish(
     await draining
 
     assert (await turn_row(ctx, alice, turn_id)).status == "finished"
+
+
+async def test_a_drain_lets_the_model_calls_of_other_processes_finish(ctx: AppContext):
+    is_answered = asyncio.Event()
+    relaying = asyncio.create_task(relay(ctx, is_answered))
+    await eventually(lambda: ctx.open_calls.total)
+    draining = asyncio.create_task(drain(ctx, grace_seconds=5))
+    await ctx.running_turns.draining.wait()
+    await let_loop_run(20)
+    was_draining = not draining.done()
+
+    is_answered.set()
+    await draining
+
+    assert was_draining
+    assert relaying.done()
+
+
+async def relay(ctx: AppContext, is_answered: asyncio.Event) -> None:
+    """Stand in for the proxy: a call that is open until it is answered."""
+    task = asyncio.current_task()
+    assert task
+    call = OpenCall(CallId("call"), AgentId("agent"), AccountId("account"), task)
+    with ctx.open_calls.listed(call):
+        await is_answered.wait()
 
 
 async def test_a_drain_that_takes_too_long_keeps_what_was_said(
