@@ -81,6 +81,7 @@ test: .venv/.dev ## All that must pass before a change lands
 .PHONY: slow-chain
 slow-chain: tools environments ## Drive the whole embedded platform long, and stop its parts
 	@$(BIN)/pytest -q -m "chain and slow" $(BROWSER_PLUGINS) tests/contract tests/launcher tests/e2e
+	@$(BIN)/pytest -q -m "chain and slow" $(BROWSER_PLUGINS) tests/stack
 
 .PHONY: test-stack
 test-stack: tools environments ## Drive the production shape as chain and slow-chain drive the embedded one

@@ -2,8 +2,8 @@
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,6 @@ from tests.e2e.platform import Person
 from tests.install_tools import chromium
 from tests.pages.visitor import LAUNCH
 from tests.stack.platform import StackPlatform
-
-_numbers = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +32,14 @@ def stack(request: pytest.FixtureRequest) -> Iterator[StackPlatform]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def new_person(stack: StackPlatform, name: str) -> Person:
+    """Somebody whom the stack does not know yet, though it may have seen these tests before."""
+    return stack.person(f"{name}{time.monotonic_ns()}")
+
+
 @pytest.fixture
 def alice(stack: StackPlatform) -> Person:
-    return stack.person(f"AliceOfStack{next(_numbers)}")
+    return new_person(stack, "Alice")
 
 
 @pytest.fixture(scope="session")

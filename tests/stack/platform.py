@@ -4,10 +4,12 @@ import json
 import os
 import shlex
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from psycopg.rows import dict_row
 
@@ -62,6 +64,32 @@ class StackPlatform(Platform):
         for url in self.server_urls:
             ready = f"{url}{API}/health/ready"
             wait_for(lambda url=ready: is_ok(url), seconds=seconds, otherwise=self.log)
+
+    @property
+    def nginx_conf(self) -> Path:
+        """The configuration of `deploy/nginx`, with this stack's ports."""
+        return self.data_dir / "nginx" / "chat-platform.conf"
+
+    @property
+    def reload_nginx(self) -> str:
+        """The command that makes nginx read its configuration again."""
+        return f"kill -HUP $(cat {self.data_dir / 'nginx' / 'nginx.pid'})"
+
+    def serve_with(self, count: int) -> None:
+        """Let nginx send everything to so many of the servers, from now on."""
+        conf = self.nginx_conf.read_text().replace(" down", "")
+        for server in self.servers[count:]:
+            address = f"server 127.0.0.1:{self.port_of(server)}"
+            conf = conf.replace(address, f"{address} down")
+        workers = self._nginx_workers()
+        self.nginx_conf.write_text(conf)
+        subprocess.run(["sh", "-c", self.reload_nginx], check=True)
+        # The old ones may live on, for connections that they have.
+        wait_for(lambda: self._nginx_workers() - workers, seconds=10)
+
+    def _nginx_workers(self) -> set[int]:
+        master = psutil.Process(self.pid_of("nginx"))
+        return {worker.pid for worker in master.children()}
 
     def address_of_proxy(self) -> str:
         return self.told()["BACKEND_BASE_URL"]

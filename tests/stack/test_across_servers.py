@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.platform import Person, wait_until_it_talks
 from tests.e2e.test_turns_readers import events_of
 from tests.stack.books import disagreements, unbooked, wait_until_at_rest
+from tests.stack.conftest import new_person
 from tests.stack.platform import StackPlatform
 from tests.waiting import wait_for
 
@@ -92,7 +93,7 @@ def test_stop_at_one_server_stops_the_answer_of_the_other_within_a_second(
 
 
 def test_searches_are_limited_over_both_servers_together(stack: StackPlatform):
-    people = [stack.person(f"Searcher{time.monotonic_ns()}") for _ in range(2)]
+    people = [new_person(stack, "Searcher") for _ in range(2)]
 
     # A minute of the limit may end in between, but not with both of them.
     assert any(is_refused_after_120_searches(stack, person) for person in people)
