@@ -152,6 +152,14 @@ bench-hostile: .venv/.dev ## Show how long hostile texts keep the server from ev
 bench-proxy: .venv/.dev ## Measure the LLM proxy beside nginx and other gateways (or BEFORE=folder)
 	@$(BIN)/python -m benchmarks.proxy $(if $(BEFORE),--only $(OURS) --before $(BEFORE))
 
+.PHONY: bench-load
+bench-load: tools environments ## Measure the production shape: 500 pages, 50 answers at once, 1 server and 2
+	@$(BIN)/python -m benchmarks.load
+
+.PHONY: soak
+soak: tools environments ## Run the production shape for MINUTES=60 with a fault a minute: does it grow, are the books right
+	@MINUTES=$(or $(MINUTES),60) $(BIN)/python -m benchmarks.soak
+
 .PHONY: bench-web
 bench-web: tools ## Measure the chat page in Chromium beside Chainlit
 	@$(BIN)/python -m benchmarks.web

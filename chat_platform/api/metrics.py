@@ -1,5 +1,6 @@
 """`GET /metrics` for Prometheus, with METRICS_TOKEN as its bearer token; 404 while it is unset."""
 
+import asyncio
 import hmac
 from typing import Annotated
 
@@ -27,6 +28,10 @@ _WAITING_WRITES = Gauge(
     "chat_platform_waiting_writes", "Writes that wait for their transaction", registry=REGISTRY
 )
 
+_TASKS = Gauge(
+    "chat_platform_tasks", "Tasks of the event loop: at rest, a steady number", registry=REGISTRY
+)
+
 
 @router.get(METRICS_PATH, include_in_schema=False)
 async def read_metrics(ctx: Ctx, authorization: Annotated[str, Header()] = "") -> Response:
@@ -46,5 +51,6 @@ async def _look(ctx: AppContext) -> None:
     calls.UNSETTLED_CALLS.set(ctx.unsettled.total)
     turns.RUNNING.set(len(ctx.running_turns.ids))
     _WAITING_WRITES.set(ctx.writer.waiting)
+    _TASKS.set(len(asyncio.all_tasks()))
     for part, word in (await parts_of(ctx)).items():
         _UP.labels(part).set(word == "ok")

@@ -40,6 +40,7 @@ class TestWithAToken:
         assert value(found, "chat_platform_unsettled_calls") == 0
         assert value(found, "chat_platform_running_turns") == 0
         assert value(found, "chat_platform_waiting_writes") == 0
+        assert value(found, "chat_platform_tasks") >= 1
 
     async def test_another_token_does_not(self, client: httpx.AsyncClient):
         answer = await client.get("/metrics", headers={"Authorization": "Bearer other"})

@@ -156,12 +156,12 @@ class Platform:
         return {}
 
     def _environment(self, **variables: str) -> dict[str, str]:
-        return clean_environment(
-            PORT=str(self.port),
-            DATA_DIR=str(self.data_dir),
-            CHAT_PLATFORM_ENV_DIR=str(ROOT / ".data" / "env"),
-            **variables,
-        )
+        own = {
+            "PORT": str(self.port),
+            "DATA_DIR": str(self.data_dir),
+            "CHAT_PLATFORM_ENV_DIR": str(ROOT / ".data" / "env"),
+        }
+        return clean_environment(**(variables | own))
 
     def kill_launcher(self) -> None:
         assert self._launcher

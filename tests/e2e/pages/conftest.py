@@ -1,5 +1,6 @@
 """A person in a real browser, with the whole embedded platform behind the pages."""
 
+import time
 from typing import Any
 
 import pytest
@@ -20,7 +21,8 @@ def browser_type_launch_args() -> dict[str, Any]:
 def stranger(page: Page, platform: Platform) -> Visitor:
     expect.set_options(timeout=30_000)
     visitor = Visitor(page, platform.url)
-    visitor.email = f"browser-{visitor.email}"
+    # A platform that was not started for this run has seen earlier ones.
+    visitor.email = f"browser{time.monotonic_ns()}-{visitor.email}"
     return visitor
 
 

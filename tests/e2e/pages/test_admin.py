@@ -1,5 +1,6 @@
 """An administrator and a person on the whole platform: budgets, disabling, the audit log."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +18,7 @@ def root(browser: Browser, platform: Platform) -> Iterator[Visitor]:
     """An administrator in a browser of their own, on the administration page."""
     context = browser.new_context()
     administrator = Visitor(context.new_page(), platform.url)
-    administrator.email = f"root-{administrator.email}"
+    administrator.email = f"root{time.monotonic_ns()}-{administrator.email}"
     administrator.sign_up("Root A")
     platform.run("make-admin", administrator.email)
     administrator.open("/admin")

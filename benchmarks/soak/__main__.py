@@ -1,0 +1,200 @@
+"""The production shape for a long time under a light load, with a fault every minute: `make soak`.
+
+Environment: MINUTES (60), DATA_DIR of the stack (a temporary folder). Writes
+benchmarks/results/soak.md; the exit code is 1 if anything was lost, grew, or did not recover.
+"""
+
+import asyncio
+import os
+import platform as machine
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from benchmarks.load.people import NAME, all_at_once, email_of, sign_up
+from benchmarks.soak.faults import STEADY, Fault, faults, is_whole
+from benchmarks.soak.load import Load
+from benchmarks.soak.samples import Sample, growth, sample, shown
+from tests.e2e.platform import Person
+from tests.stack.books import disagreements, unbooked, wait_until_at_rest
+from tests.stack.platform import StackPlatform
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+PEOPLE = 6
+MINUTE = 60.0
+WARM_UP_SECONDS = 45.0
+SAMPLE_SECONDS = 5.0
+MOST_RECOVERY_SECONDS = 90.0
+SETTLE_SECONDS = 40.0
+"""After the load: pools close what they do not need."""
+_SETTINGS: dict[str, Any] = {
+    "USER_DEFAULT_BUDGET": "1000",
+    "PLATFORM_BUDGET": "100000",
+    "JWT_EXPIRE_MINUTES": "1440",
+}
+
+
+@dataclass
+class Soak:
+    stack: StackPlatform
+    load: Load
+    recovered: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
+    samples: list[Sample] = field(default_factory=list[Sample])
+    at_rest: list[list[Sample]] = field(default_factory=list[list[Sample]])
+    """Before the load, and after it."""
+    problems: list[str] = field(default_factory=list[str])
+
+    async def run(self, minutes: int) -> None:
+        people = await sign_up(self.stack.url, PEOPLE)
+        await all_at_once(people, "Hello!")
+        # What is loaded only once would look like growth.
+        async with self.load.going_on(people):
+            await asyncio.sleep(WARM_UP_SECONDS)
+        self.at_rest.append(await self._rest())
+        async with self.load.going_on(people):
+            await self._go_wrong(minutes)
+        await asyncio.gather(*(somebody.http.aclose() for somebody in people))
+        self.at_rest.append(await self._rest())
+        await asyncio.to_thread(self._judge)
+
+    async def _go_wrong(self, minutes: int) -> None:
+        sampling = asyncio.create_task(self._sample_for_ever())
+        causes = faults()
+        for number in range(1, minutes + 1):
+            began = time.monotonic()
+            await self._suffer(next(causes), number)
+            await asyncio.sleep(max(0.0, MINUTE - (time.monotonic() - began)))
+        sampling.cancel()
+
+    async def _suffer(self, fault: Fault, number: int) -> None:
+        began = time.monotonic()
+        await asyncio.to_thread(fault.happen, self.stack)
+        # Until the death is noticed, everything may still look whole.
+        await asyncio.sleep(1)
+        while not await asyncio.to_thread(is_whole, self.stack):
+            if time.monotonic() - began > MOST_RECOVERY_SECONDS:
+                self.problems.append(f"minute {number}: no recovery from: {fault.name}")
+                break
+            await asyncio.sleep(0.2)
+        seconds = time.monotonic() - began
+        self.recovered.append((fault.name, seconds))
+        _say(f"minute {number}: {fault.name}, whole after {seconds:.0f} s")
+
+    async def _sample_for_ever(self) -> None:
+        while True:
+            if found := await asyncio.to_thread(sample, self.stack, STEADY):
+                self.samples.append(found)
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    async def _rest(self) -> list[Sample]:
+        """Return samples of the steady server while nothing is asked of it."""
+        await asyncio.to_thread(wait_until_at_rest, self.stack)
+        await asyncio.sleep(SETTLE_SECONDS)
+        found = [await asyncio.to_thread(sample, self.stack, STEADY) for _ in range(3)]
+        return [each for each in found if each]
+
+    def _judge(self) -> None:
+        third = len(self.samples) // 3
+        if third and len(self.at_rest) == 2 and all(self.at_rest):
+            first, last = self.samples[:third], self.samples[-third:]
+            self.problems += growth(f"{STEADY} under load", first, last)
+            self.problems += growth(f"{STEADY} at rest", *self.at_rest)
+        else:
+            self.problems.append("too few samples to see any growth")
+        if len({each.pid for each in (*self.at_rest[0], *self.samples, *self.at_rest[-1])}) > 1:
+            self.problems.append(f"{STEADY} was restarted, though nothing killed it")
+        failures = [name for name in self.load.outcomes if name.startswith("500")]
+        self.problems += [f"{self.load.outcomes[name]} times {name}" for name in failures]
+        self.problems += self._books()
+
+    def _books(self) -> list[str]:
+        people = [Person(self.stack.url, NAME, email_of(number)) for number in range(PEOPLE)]
+        found = disagreements(self.stack, people)
+        if self.stack.has_spend_logs:
+            was_killed = any("LiteLLM" in name for name, _ in self.recovered)
+            found += unbooked(self.stack, is_exact=not was_killed)
+        return found
+
+    def lines(self, minutes: int) -> list[str]:
+        answered = sum(n for name, n in self.load.outcomes.items() if name.startswith("2"))
+        total = sum(self.load.outcomes.values())
+        third = max(1, len(self.samples) // 3)
+        return [
+            f"{minutes} minutes, {PEOPLE} people, a fault a minute. {self.load.messages} messages,"
+            f" {total} requests, {answered} of them answered; {self.load.opened} pages opened.",
+            "",
+            f"| {STEADY}, which nothing kills | MB | sockets | tasks |",
+            "|---|---:|---:|---:|",
+            f"| at rest, before | {shown(self.at_rest[0])} |",
+            f"| under load, first third | {shown(self.samples[:third])} |",
+            f"| under load, last third | {shown(self.samples[-third:])} |",
+            f"| at rest, after | {shown(self.at_rest[-1])} |",
+            "",
+            "| fault | times | whole again after, at most |",
+            "|---|---:|---:|",
+            *_recoveries(self.recovered),
+            "",
+            "| what requests got | times |",
+            "|---|---:|",
+            *(f"| {name} | {count} |" for name, count in self.load.outcomes.most_common()),
+            "",
+            *(f"PROBLEM: {problem}" for problem in self.problems),
+            *([] if self.problems else ["Nothing grew, nothing was lost, and the books agree."]),
+        ]
+
+
+def _recoveries(recovered: Sequence[tuple[str, float]]) -> list[str]:
+    times: dict[str, list[float]] = {}
+    for name, seconds in recovered:
+        times.setdefault(name, []).append(seconds)
+    return [f"| {name} | {len(each)} | {max(each):.0f} s |" for name, each in times.items()]
+
+
+def main() -> int:
+    # Ending the soak early ends the stack too.
+    signal.signal(signal.SIGTERM, _exit)
+    minutes = int(os.environ.get("MINUTES") or "60")
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    # If we are root, Postgres's user must be able to enter it.
+    folder.chmod(0o711)
+    stack = StackPlatform(folder / "data")
+    try:
+        stack.start(**_SETTINGS)
+        soak = Soak(stack, Load(stack.url))
+        asyncio.run(soak.run(minutes))
+    finally:
+        stack.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    _write(soak.lines(minutes))
+    return 1 if soak.problems else 0
+
+
+def _write(lines: Sequence[str]) -> None:
+    about = (
+        f"Measured {datetime.now(UTC).isoformat(timespec='seconds')} on {machine.machine()},"
+        f" {os.cpu_count()} cores."
+    )
+    text = "\n".join([about, "", *lines]) + "\n"
+    print(text)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "soak.md").write_text(text)
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(1)
+
+
+def _say(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
