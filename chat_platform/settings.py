@@ -11,11 +11,10 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chat_platform.unsafe_settings import (
-    MIN_SECRET_LENGTH,
     SHARED_SECRETS,
-    is_placeholder,
     origin_problems,
     proxy_port_problem,
+    secret_key_problem,
     shared_secret_problem,
     traces_problem,
     trusted_proxy_problems,
@@ -350,7 +349,9 @@ def _generated_secrets(settings: Settings) -> dict[str, SecretStr]:
 
 def _problems(settings: Settings) -> list[str]:
     problems = [
-        _secret_key_problem(settings),
+        secret_key_problem(
+            settings.secret_key.get_secret_value(), is_production=settings.is_production
+        ),
         _supabase_problem(settings),
         proxy_port_problem(settings.proxy_port, settings.port, settings.letta_base_url),
         traces_problem(settings.otel_exporter_otlp_endpoint),
@@ -367,17 +368,6 @@ def _problems(settings: Settings) -> list[str]:
         problems += origin_problems(settings.origins)
         problems += trusted_proxy_problems(settings.trusted_proxy_networks)
     return [problem for problem in problems if problem]
-
-
-def _secret_key_problem(settings: Settings) -> str:
-    key = settings.secret_key.get_secret_value()
-    if not key:
-        return f"SECRET_KEY must be set, to at least {MIN_SECRET_LENGTH} random characters"
-    if len(key) < MIN_SECRET_LENGTH:
-        return f"SECRET_KEY must have at least {MIN_SECRET_LENGTH} random characters"
-    if settings.is_production and is_placeholder(key):
-        return "SECRET_KEY is a placeholder: generate a random one with `openssl rand -base64 48`"
-    return ""
 
 
 def _supabase_problem(settings: Settings) -> str:

@@ -30,6 +30,16 @@ def is_placeholder(secret: str) -> bool:
     return bool(_PLACEHOLDER.search(secret)) or len(set(secret)) < _MIN_VARIETY
 
 
+def secret_key_problem(key: str, *, is_production: bool) -> str:
+    if not key:
+        return f"SECRET_KEY must be set, to at least {MIN_SECRET_LENGTH} random characters"
+    if len(key) < MIN_SECRET_LENGTH:
+        return f"SECRET_KEY must have at least {MIN_SECRET_LENGTH} random characters"
+    if is_production and is_placeholder(key):
+        return "SECRET_KEY is a placeholder: generate a random one with `openssl rand -base64 48`"
+    return ""
+
+
 def shared_secret_problem(name: str, secret: str) -> str:
     """Return what is wrong with a secret of SHARED_SECRETS, if it is set."""
     if not secret:
