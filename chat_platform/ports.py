@@ -103,8 +103,8 @@ class AgentRuntime(Protocol):
         """Delete the agent with its blocks and archive; succeeds if it no longer exists."""
         ...
 
-    async def check(self) -> None:
-        """Raise Unavailable when the runtime cannot serve."""
+    async def check(self) -> str | None:
+        """Return its version if it tells. Raise Unavailable when the runtime cannot serve."""
         ...
 
 
@@ -179,8 +179,8 @@ class BillingGateway(Protocol):
         """Return what the gateway recorded for our calls, or None if it keeps no spend logs."""
         ...
 
-    async def check(self) -> None:
-        """Raise Unavailable when the gateway cannot serve."""
+    async def check(self) -> str | None:
+        """Return its version if it tells. Raise Unavailable when the gateway cannot serve."""
         ...
 
 

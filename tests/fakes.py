@@ -98,9 +98,10 @@ class FakeRuntime:
         self.deleted.append(agent_id)
         self.agents = {who: made for who, made in self.agents.items() if made != agent_id}
 
-    async def check(self) -> None:
+    async def check(self) -> str:
         if self.is_down:
             raise agent_unavailable()
+        return "0.16.8"
 
 
 @dataclass
@@ -190,9 +191,10 @@ class FakeGateway:
         await self.check()
         return self.booked
 
-    async def check(self) -> None:
+    async def check(self) -> str:
         if self.is_down:
             raise billing_unavailable()
+        return "1.83.0"
 
 
 @dataclass

@@ -5,7 +5,9 @@ Control plane only: a few calls per minute.
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -14,7 +16,7 @@ import httpx
 import structlog
 
 from chat_platform.billing.keys import derive_key, derive_subkey
-from chat_platform.errors import UpstreamFailed, billing_unavailable
+from chat_platform.errors import PlatformError, UpstreamFailed, billing_unavailable
 from chat_platform.ports import BillingGateway, ModelPrice, SpendRecord
 from chat_platform.settings import Settings
 from chat_platform.values.clock import to_datetime
@@ -28,6 +30,10 @@ MIN_FUSE_USD = 10_000
 _MAX_COST_NANO_USD = 10_000 * NANO_PER_USD
 _MAX_TOKENS = 100_000_000
 """More than any call costs or uses: larger values are invalid."""
+_MAX_VERSION = 40
+_VERSION_SECONDS = 600.0
+"""How long a version is remembered; health checks come every few seconds."""
+_NOT_TOLD = {401, 403, 404}
 
 _GONE = 404
 _EXISTS = 409
@@ -62,6 +68,8 @@ class LiteLlmAdmin:
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
+        self._version: str | None = None
+        self._ask_version_at = float("-inf")
 
     async def get(self, path: str, **params: str) -> Any:
         """Return the JSON response, or None if the object is unknown."""
@@ -79,9 +87,21 @@ class LiteLlmAdmin:
         found = (_each_alone(_named_price, entry) for entry in entries)
         return dict(named for named in found if named)
 
-    async def check(self) -> None:
+    async def check(self) -> str | None:
         """Raise Unavailable if LiteLLM is not ready. `/health` would call the models."""
         await self._ask("GET", "/health/readiness", is_fine=set())
+        if time.monotonic() >= self._ask_version_at:
+            self._ask_version_at = time.monotonic() + _VERSION_SECONDS
+            self._version = await self._find_version()
+        return self._version
+
+    async def _find_version(self) -> str | None:
+        """Return LiteLLM's version; None where it does not tell ours."""
+        with suppress(PlatformError):
+            answer = await self._ask("GET", "/health/readiness/details", is_fine=_NOT_TOLD)
+            version = answer.get("litellm_version") if isinstance(answer, dict) else None
+            return str(version)[:_MAX_VERSION] if version else None
+        return None
 
     async def _ask(self, method: str, path: str, *, is_fine: set[int], **kwargs: Any) -> Any:
         try:
@@ -170,8 +190,8 @@ class VirtualKeyGateway:
         records = (_each_alone(_spend_record, row) for row in rows)
         return [record for record in records if record]
 
-    async def check(self) -> None:
-        await self._admin.check()
+    async def check(self) -> str | None:
+        return await self._admin.check()
 
     async def _key_hashes(self, account_id: AccountId) -> list[str]:
         answer = await self._admin.get("/user/info", user_id=account_id) or {}
@@ -208,8 +228,8 @@ class DerivedKeyGateway:
     ) -> Sequence[SpendRecord] | None:
         return None
 
-    async def check(self) -> None:
-        await self._admin.check()
+    async def check(self) -> str | None:
+        return await self._admin.check()
 
 
 def _each_alone(read: Callable[[Any], T | None], entry: object) -> T | None:

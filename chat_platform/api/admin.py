@@ -13,6 +13,7 @@ from chat_platform.api.deps import AdminCaller, Ctx
 from chat_platform.api.fields import Line, RowId
 from chat_platform.api.openapi import problems
 from chat_platform.api.usage import Asked, Budget, Usage, budget_view, usage_view
+from chat_platform.billing import platform_budget as platform
 from chat_platform.billing import usage
 from chat_platform.billing.budgets import BudgetView, budget_of
 from chat_platform.billing.platform_budget import CapView, platform_budget
@@ -107,8 +108,7 @@ class PlatformBudget(BaseModel):
 @router.get("/platform-budget")
 async def read_platform_budget(ctx: Ctx, caller: AdminCaller) -> PlatformBudget:
     """The budgets of the whole platform (`PLATFORM_BUDGET`, `PLATFORM_DAILY_BUDGET`)."""
-    budget = await platform_budget(ctx)
-    return PlatformBudget(total=_cap(budget.total), day=_cap(budget.day))
+    return platform_budget_view(await platform_budget(ctx))
 
 
 @router.get("/accounts")
@@ -171,6 +171,10 @@ async def read_audit(
         has_more=page.next_before is not None,
         next_before=None if page.next_before is None else str(page.next_before),
     )
+
+
+def platform_budget_view(budget: platform.PlatformBudget) -> PlatformBudget:
+    return PlatformBudget(total=_cap(budget.total), day=_cap(budget.day))
 
 
 def _cap(cap: CapView | None) -> Cap | None:

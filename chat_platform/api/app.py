@@ -14,6 +14,7 @@ from chat_platform.api import (
     invitations,
     memory,
     metrics,
+    operations,
     sign_in_forms,
     usage,
 )
@@ -38,6 +39,7 @@ ROUTERS = (
     chat.router,
     history.router,
     admin.router,
+    operations.router,
     invitations.router,
     agents.router,
     memory.router,

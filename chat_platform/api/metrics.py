@@ -8,11 +8,11 @@ from fastapi import APIRouter, Header, Response
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge
 
 from chat_platform.api.deps import Ctx
-from chat_platform.api.health import parts_of
 from chat_platform.api.request_counts import METRICS_PATH
 from chat_platform.billing import metrics as calls
 from chat_platform.context import AppContext
 from chat_platform.errors import nothing_here
+from chat_platform.operations.peers import OK, parts_of
 from chat_platform.process.metrics import REGISTRY, exposition
 from chat_platform.turns import metrics as turns
 
@@ -53,4 +53,4 @@ async def _look(ctx: AppContext) -> None:
     _WAITING_WRITES.set(ctx.writer.waiting)
     _TASKS.set(len(asyncio.all_tasks()))
     for part, word in (await parts_of(ctx)).items():
-        _UP.labels(part).set(word == "ok")
+        _UP.labels(part).set(word == OK)

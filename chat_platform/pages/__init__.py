@@ -10,6 +10,7 @@ from chat_platform.pages.crash import guarded
 from chat_platform.pages.language import _
 from chat_platform.pages.memory import memory_page
 from chat_platform.pages.missing import error_page, missing_page
+from chat_platform.pages.operations import operations_page
 from chat_platform.pages.place import at
 from chat_platform.pages.settings import settings_page
 from chat_platform.pages.sign_in import (
@@ -27,6 +28,7 @@ from chat_platform.state.archive import ArchiveState
 from chat_platform.state.chat import ChatState
 from chat_platform.state.invitations import InvitationsState
 from chat_platform.state.memory import MemoryState
+from chat_platform.state.operations import OperationsState
 from chat_platform.state.settings import SettingsState
 from chat_platform.state.usage import UsageState
 
@@ -66,6 +68,7 @@ def add_pages(app: rx.App) -> None:
         _("Administration"),
         [load, AdminState.open, InvitationsState.open],
     )
+    _add(app, "/operations", operations_page, _("Operations"), [load, OperationsState.open])
     _add(app, "/404", missing_page, _("Page not found"))
     _add(app, "/error", error_page, _("Something went wrong"))
 

@@ -5,6 +5,7 @@ import reflex as rx
 from chat_platform.pages.elements import (
     Item,
     nothing_yet,
+    page_link,
     panel,
     problem_line,
     row_form,
@@ -25,6 +26,7 @@ def admin_page() -> rx.Component:
                 _("Manage accounts and budgets, and review the audit log. Messages stay private."),
                 class_name="lead",
             ),
+            page_link(_("Operations: health, spending and failures"), to="/operations"),
         ),
         rx.cond(AdminState.editing == "", problem_line(AdminState.admin_problem)),
         rx.cond(AdminState.caps, _caps()),

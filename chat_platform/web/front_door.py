@@ -34,7 +34,7 @@ from chat_platform.web.visitor import LANGUAGE_COOKIE, language_of_visitor
 log = structlog.get_logger()
 
 PROXY_PREFIX = "/api/v1/llm-proxy/"
-GUARDED = ("/chat", "/memory", "/usage", "/settings", "/admin")
+GUARDED = ("/chat", "/memory", "/usage", "/settings", "/admin", "/operations")
 FOR_STRANGERS = ("/login", "/register", "/confirm", "/forgot")
 _SOCKET = "/_event"
 _OF_SOCKET = ("GET", "POST")

@@ -73,3 +73,31 @@ async def test_one_odd_price_leaves_the_others_as_they_are():
     prices = await _admin(httpx.Response(200, json={"data": [*odd, good]})).prices()
 
     assert list(prices) == ["good"]
+
+
+@pytest.mark.parametrize(
+    ("details", "version"),
+    [
+        (httpx.Response(200, json={"litellm_version": "1.106.2"}), "1.106.2"),
+        (httpx.Response(200, json=["odd"]), None),
+        (httpx.Response(401), None),
+        (httpx.Response(404), None),
+        (httpx.Response(500), None),
+    ],
+)
+async def test_a_ready_gateway_tells_its_version_if_it_does_to_us(
+    details: httpx.Response, version: str | None
+):
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return details if request.url.path.endswith("/details") else httpx.Response(200, json={})
+
+    transport = httpx.MockTransport(answer)
+    admin = LiteLlmAdmin(httpx.AsyncClient(transport=transport, base_url="http://litellm"))
+
+    assert [await admin.check() for _ in range(3)] == [version] * 3
+
+    assert asked.count("/health/readiness") == 3
+    assert asked.count("/health/readiness/details") == 1

@@ -118,8 +118,11 @@ async def test_what_a_call_cost_is_found_by_our_call_id(
     ]
 
 
-async def test_a_ready_gateway_passes_its_check(real: BillingGateway):
-    await real.check()
+async def test_a_ready_gateway_passes_its_check_and_tells_its_version(real: BillingGateway):
+    version = await real.check()
+
+    assert version
+    assert version[0].isdigit()
 
 
 async def test_a_gateway_that_is_down_is_unavailable(settings: Settings):

@@ -20,6 +20,7 @@ _FILLED = {
     "/usage": "[data-testid=spent]:not(:empty)",
     "/settings": ".rows li",
     "/admin": ".rows li",
+    "/operations": ".watched li",
 }
 Act = Callable[[Page], None]
 SIZES = {"desktop": (1280, 800), "phone": (360, 740)}
@@ -250,4 +251,5 @@ SCENES = [
     Scene("admin-invitation", "/admin", ROOT, _invite, is_long=True),
     Scene("admin-empty", "/admin", ROOT, _find("nobody"), is_long=True),
     Scene("admin-failing", "/admin", ROOT, _bad_budget, is_long=True),
+    Scene("operations", "/operations", ROOT, is_long=True),
 ]

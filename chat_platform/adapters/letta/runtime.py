@@ -149,9 +149,9 @@ class LettaRuntime:
         with translated():
             await self._delete(agent_id)
 
-    async def check(self) -> None:
+    async def check(self) -> str:
         with translated():
-            await self._client.health(timeout=5)
+            return (await self._client.health(timeout=5)).version
 
     def _trust(self, state: AgentState, seconds: float) -> None:
         self._checked[state.agent_id] = _Checked(state, time.monotonic() + seconds)

@@ -1,0 +1,1 @@
+"""What an operator watches: figures about everybody and everything, and never content."""
