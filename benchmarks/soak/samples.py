@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import httpx
 import psutil
@@ -18,6 +19,8 @@ MOST_MORE = 20
 
 @dataclass(frozen=True)
 class Sample:
+    QUANTITIES: ClassVar[tuple[str, ...]] = ("memory_mb", "sockets", "tasks")
+
     pid: int
     memory_mb: float
     sockets: int
@@ -61,9 +64,3 @@ def growth(name: str, before: Sequence[Sample], after: Sequence[Sample]) -> list
 
 def _median(samples: Sequence[Sample], quantity: str) -> float:
     return statistics.median(getattr(each, quantity) for each in samples)
-
-
-def shown(samples: Sequence[Sample]) -> str:
-    """Return the medians as cells of a table."""
-    quantities = ("memory_mb", "sockets", "tasks")
-    return " | ".join(f"{_median(samples, quantity):.0f}" for quantity in quantities)

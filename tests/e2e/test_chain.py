@@ -66,6 +66,7 @@ def test_a_turns_calls_add_up_to_its_usage(alice: Person):
     assert sum(Decimal(c["cost_usd"]) for c in turn["calls"]) == Decimal(turn["usage"]["cost_usd"])
 
 
+@pytest.mark.embedded("several servers cannot have one port of their own")
 def test_the_agents_calls_come_to_the_proxys_own_port(platform: Platform, alice: Person):
     alice.say("Hello!")
 
