@@ -66,6 +66,10 @@ class AgentState:
     created_at_ms: int
 
 
+class RunCancelled(Exception):
+    """A run was ended by `cancel`, and its reader did not ask for it."""
+
+
 class AgentRuntime(Protocol):
     """Runs the stateful agents. Errors: Unavailable, UpstreamFailed, BudgetSpent."""
 
@@ -84,7 +88,8 @@ class AgentRuntime(Protocol):
         """Post the message once and yield what happens until the run is over.
 
         `note` tells the agent what it lacks from earlier turns. Closing the iterator does not end
-        the run; `cancel` does. Never retries: a second post would be a second message.
+        the run; `cancel` does. Never retries: a second post would be a second message. Raises
+        RunCancelled when the run was cancelled elsewhere: it ends by itself for who cancelled it.
         """
         ...
 

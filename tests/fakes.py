@@ -19,6 +19,7 @@ from chat_platform.ports import (
     MemoryBlock,
     ModelPrice,
     Passage,
+    RunCancelled,
     RunEvent,
     RunStarted,
     SpendRecord,
@@ -71,7 +72,7 @@ class FakeRuntime:
             if self.gate and number == len(events):
                 await self._wait(run_id, self.gate)
                 if run_id not in self.open_runs:
-                    return
+                    raise RunCancelled
             if isinstance(event, Exception):
                 del self.open_runs[run_id]
                 raise event

@@ -14,6 +14,7 @@ from chat_platform.errors import (
     internal_error,
     model_failed,
 )
+from chat_platform.ports import RunCancelled
 from chat_platform.values.ids import TurnId
 
 _INTERRUPTED = Unavailable(
@@ -48,6 +49,8 @@ def failure_of(error: Exception) -> str:
     match error:
         case PlatformError(code=code) if code in _ERRORS:
             return code
+        case RunCancelled():
+            return INTERRUPTED
         case BudgetSpent():
             return "budget_spent"
         case Unavailable():

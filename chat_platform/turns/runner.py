@@ -2,21 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
 import structlog
 from sqlalchemy import ColumnElement, update
-from sqlmodel import col
+from sqlmodel import col, select
 from structlog.contextvars import bind_contextvars
 
 from chat_platform.agents import agents, blocks
 from chat_platform.billing import budgets
 from chat_platform.context import AppContext
 from chat_platform.database.away import AWAY, patiently
+from chat_platform.database.engine import reading
 from chat_platform.errors import PlatformError
 from chat_platform.models import Account, Turn
-from chat_platform.ports import RunEvent, RunStarted, StepChanged
+from chat_platform.ports import RunCancelled, RunEvent, RunStarted, StepChanged
 from chat_platform.turns.agent_run import AgentRun
 from chat_platform.turns.ending import TurnEnd, end_turn, settle_turn
 from chat_platform.turns.event_log import TurnTaken
@@ -78,13 +79,14 @@ async def run_turn(ctx: AppContext, turn: TurnToRun, stop: asyncio.Event) -> Non
         try:
             async with asyncio.timeout(LAST_SECONDS):
                 await _leave(ctx, turn, run, recorder)
-        except (TimeoutError, *AWAY) as error:
+        except (TimeoutError, TurnTaken, *AWAY) as error:
             log.warning("turn.left", turn_id=turn.id, error=type(error).__name__)
 
 
 async def _leave(ctx: AppContext, turn: TurnToRun, run: AgentRun, recorder: TurnRecorder) -> None:
     """Hand the turn over at shutdown, or end it with what has arrived."""
     if not await _handed_over(ctx, run.turn_id):
+        await _ensure_not_taken(ctx, run.turn_id)
         await run.stop_if_loose()
         trace_run(run, turn.account.id, INTERRUPTED)
         end = TurnEnd("failed", INTERRUPTED, unwritten=recorder.unwritten)
@@ -110,6 +112,7 @@ async def _outcome(
         raise
     except Exception as error:
         # Comes first: whatever failed, the agent must not spend any more.
+        await _ensure_not_taken(ctx, turn.id)
         await run.stop_if_loose()
         failure = INTERRUPTED if turn.run_id else await _failure(ctx, turn, error)
         log.warning("turn.broke", turn_id=turn.id, error=failure, exc_info=error)
@@ -181,17 +184,21 @@ async def _record(
     recorder: TurnRecorder,
 ) -> None:
     step = 0
-    async with aclosing(events) as happening:
-        async for event in happening:
-            if isinstance(event, RunStarted):
-                run.run_id = event.run_id
-                await _keep_run_id(ctx, turn.id, event.run_id)
-                continue
-            recorder.record(event)
-            if isinstance(event, StepChanged) and event.status != "started":
-                step += 1
-                if event.kind == "memory_edit":
-                    await _keep_blocks(ctx, turn, step)
+    try:
+        async with aclosing(events) as happening:
+            async for event in happening:
+                if isinstance(event, RunStarted):
+                    run.run_id = event.run_id
+                    await _keep_run_id(ctx, turn.id, event.run_id)
+                    continue
+                recorder.record(event)
+                if isinstance(event, StepChanged) and event.status != "started":
+                    step += 1
+                    if event.kind == "memory_edit":
+                        await _keep_blocks(ctx, turn, step)
+    except RunCancelled:
+        if not run.was_told_to_stop:
+            raise
     run.ended()
 
 
@@ -220,6 +227,21 @@ async def _handed_over(ctx: AppContext, turn_id: TurnId) -> bool:
         .values(lease_until_ms=0)
     )
     return await ctx.writer.write(lambda connection: connection.execute(release).rowcount == 1)
+
+
+async def _ensure_not_taken(ctx: AppContext, turn_id: TurnId) -> None:
+    """Raise TurnTaken if another process continues the turn's run, which we must not stop then.
+
+    Where the database cannot tell, nobody else can have taken it either.
+    """
+    if not ctx.settings.has_redis:
+        return
+    query = select(col(Turn.id)).where(*_is_ours(ctx, turn_id))
+    with suppress(TimeoutError, *AWAY):
+        async with asyncio.timeout(CHECK_SECONDS), reading(ctx.engine) as session:
+            is_ours = (await session.exec(query)).first() is not None
+        if not is_ours:
+            raise TurnTaken(turn_id)
 
 
 def _is_ours(ctx: AppContext, turn_id: TurnId) -> tuple[ColumnElement[bool], ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chat_platform.errors import Unavailable, UpstreamFailed
-from chat_platform.ports import RunEvent, RunStarted, StepChanged, TextPiece
+from chat_platform.ports import RunCancelled, RunEvent, RunStarted, StepChanged, TextPiece
 from chat_platform.values.ids import AgentId
 from tests.fakes import FakeRuntime
 from tests.faults.scripts import TRIES, RunScript
@@ -126,6 +126,8 @@ class Agents(FakeRuntime):
                 if run.script.ending == "connection_lost" and isinstance(event, TextPiece):
                     raise Unavailable("The connection was lost.", code="agent_unavailable")
             if run.is_over and position == len(run.happened):
+                if run.was_cancelled:
+                    raise RunCancelled
                 return
             if position == len(run.happened):
                 await changed.wait()

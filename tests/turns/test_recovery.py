@@ -13,7 +13,7 @@ from chat_platform.agents import agents
 from chat_platform.billing.open_calls import OpenCall
 from chat_platform.billing.reconciliation import reconcile
 from chat_platform.context import AppContext
-from chat_platform.errors import Conflict
+from chat_platform.errors import Conflict, agent_unavailable
 from chat_platform.models import Turn
 from chat_platform.ports import RunEvent, SpendRecord, StepChanged, TextPiece
 from chat_platform.turns import control, event_log
@@ -320,6 +320,48 @@ async def test_a_drain_hands_a_run_over_that_another_process_can_resume(
     assert text_of(events) == "Hello from run-1"
     assert events[-1].type == "turn.completed"
     await other.running_turns.interrupt()
+
+
+@pytest.mark.parametrize("then", ["it stops", "its connection to the run breaks"])
+async def test_a_process_that_has_lost_its_turn_does_not_stop_the_run(
+    ctx_with_redis: AppContext, alice: Person, then: str
+):
+    runtime = ctx_with_redis.runtime
+    assert isinstance(runtime, ResumingRuntime)
+    runtime.gate = asyncio.Event()
+    runtime.script.append([TextPiece("Hello"), agent_unavailable()])
+    turn_id = await control.start_turn(ctx_with_redis, alice.account, text="Hi")
+    await until(ctx_with_redis, alice, turn_id, "message.delta")
+    await _give_to(ctx_with_redis, turn_id, "other-process")
+
+    if then == "it stops":
+        await drain(ctx_with_redis, grace_seconds=0)
+    else:
+        runtime.gate.set()
+        await ctx_with_redis.running_turns.wait()
+
+    assert not ctx_with_redis.running_turns.ids
+    assert runtime.cancelled == []
+
+
+async def test_a_run_that_somebody_else_cancelled_is_no_whole_answer(
+    ctx: AppContext, alice: Person, runtime: FakeRuntime
+):
+    runtime.gate = asyncio.Event()
+    runtime.script.append([TextPiece("Hello"), TextPiece("never")])
+    turn_id = await control.start_turn(ctx, alice.account, text="Hi")
+    await until(ctx, alice, turn_id, "message.delta")
+
+    await runtime.cancel(runtime.posted[0][0])
+
+    events = await events_of(ctx, alice, turn_id)
+    assert text_of(events) == "Hello"
+    assert (events[-1].type, events[-1].data["code"]) == ("turn.failed", "interrupted")
+
+
+async def _give_to(ctx: AppContext, turn_id: TurnId, process_id: str) -> None:
+    change = update(Turn).where(col(Turn.id) == turn_id).values(owner=process_id)
+    await ctx.writer.write(lambda c: c.execute(change) and None)
 
 
 async def _let_expire(ctx: AppContext, turn_id: TurnId) -> None:

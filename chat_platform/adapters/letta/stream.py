@@ -13,7 +13,15 @@ from letta_client.types.agents.letta_streaming_response import LettaStopReason
 from letta_client.types.tool_return_message import ToolReturnMessage
 
 from chat_platform.adapters.letta.errors import agent_unavailable, model_failed
-from chat_platform.ports import RunEvent, RunStarted, StepChanged, StepKind, StepStatus, TextPiece
+from chat_platform.ports import (
+    RunCancelled,
+    RunEvent,
+    RunStarted,
+    StepChanged,
+    StepKind,
+    StepStatus,
+    TextPiece,
+)
 
 _MEMORY_TOOLS = ("memory", "memory_", "core_memory_", "archival_memory_insert")
 _SEARCH_TOOL = "archival_memory_search"
@@ -72,11 +80,11 @@ class RunReader:
                 yield from self._compaction(str(chunk.message_type))
 
     def finish(self) -> None:
-        """Raise the failure that ended the run, unless it ended normally or was cancelled."""
+        """Raise the failure that ended the run, or RunCancelled, unless it ended normally."""
         if self._stop_reason is None:
             raise agent_unavailable()
         if self._stop_reason == "cancelled":
-            return
+            raise RunCancelled
         # If the model's answer was not JSON, Letta ends the run normally: only the text is missing.
         if self._is_broken or self._speaking is None:
             raise model_failed()

@@ -10,7 +10,7 @@ from letta_client.types.agents import LettaStreamingResponse
 
 from chat_platform.adapters.letta.stream import RunReader
 from chat_platform.errors import PlatformError
-from chat_platform.ports import RunEvent, RunStarted, StepChanged, TextPiece
+from chat_platform.ports import RunCancelled, RunEvent, RunStarted, StepChanged, TextPiece
 
 PING = {"message_type": "ping", "id": "ping-1", "run_id": "run-1", "date": "2026-01-01T00:00:00Z"}
 
@@ -222,8 +222,9 @@ def test_an_answer_that_ended_is_an_answer(reason: str):
     finish(said("Yes."), stop(reason))
 
 
-def test_a_cancelled_run_is_no_failure():
-    finish(chunk(**PING), stop("cancelled"))
+def test_a_run_that_somebody_cancelled_is_not_a_whole_one():
+    with pytest.raises(RunCancelled):
+        finish(chunk(**PING), stop("cancelled"))
 
 
 @pytest.mark.parametrize(
