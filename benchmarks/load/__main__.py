@@ -1,7 +1,8 @@
 """The production shape under load: `make bench-load`.
 
 500 open pages, 50 answers at once, short answers and model calls as fast as they go, through one
-server process and through two. Writes benchmarks/results/load.md.
+server process and through two. Writes benchmarks/results/load.md. PAGES, PEOPLE (who ask at once)
+and ROUNDS may be less for a trial.
 """
 
 import asyncio

@@ -11,7 +11,8 @@ from websockets.exceptions import ConnectionClosed
 
 _NAMESPACE = "/_event"
 _STATE = "reflex___state____state"
-_OPENING = (f"{_STATE}.hydrate", "reflex___state____on_load_internal_state.on_load_internal")
+_ON_LOAD = f"{_STATE}.reflex___state____on_load_internal_state.on_load_internal"
+_OPENING = (f"{_STATE}.hydrate", _ON_LOAD)
 """What a page sends when it has loaded."""
 _ROUTER: dict[str, object] = {"pathname": "/chat", "asPath": "/chat", "query": {}}
 _OPEN_SECONDS = 60.0

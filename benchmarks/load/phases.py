@@ -1,6 +1,7 @@
 """What is measured on the stack, one after the other. One server and two take turns."""
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -11,10 +12,10 @@ from benchmarks.load.parts import Used, families, memory_mb, used_by
 from benchmarks.load.people import NAME, Answers, Somebody, all_at_once, in_turns, sign_up
 from tests.stack.platform import StackPlatform
 
-PEOPLE = 50
-PAGES = 500
+PEOPLE = int(os.environ.get("PEOPLE", "50"))
+PAGES = int(os.environ.get("PAGES", "500"))
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
 IDLE_SECONDS = 20.0
-ROUNDS = 3
 LONG = "[[words 100]] [[pace 20]]"
 LONG_SECONDS = 2.0
 """What the model itself takes for it."""

@@ -3,7 +3,16 @@
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from benchmarks.load.phases import LONG_SECONDS, PAGES, PEOPLE, SHORT_AT_ONCE, Pages, Phases, Round
+from benchmarks.load.phases import (
+    LONG_SECONDS,
+    PAGES,
+    PEOPLE,
+    ROUNDS,
+    SHORT_AT_ONCE,
+    Pages,
+    Phases,
+    Round,
+)
 from benchmarks.load.proxy_alone import CONNECTIONS, ProxyAlone
 from benchmarks.proxy.rows import Row
 
@@ -18,8 +27,8 @@ def lines(phases: Phases, alone: ProxyAlone) -> list[str]:
         "",
         f"## {PEOPLE} answers at once",
         "",
-        f"Each is 100 words at 20 ms: the model itself takes {LONG_SECONDS:.0f} s. Medians of the"
-        " rounds.",
+        f"Each is 100 words at 20 ms: the model itself takes {LONG_SECONDS:.0f} s. One server and"
+        f" two took turns, in {ROUNDS} rounds.",
         "",
         *_rounds(phases.at_once),
         "",

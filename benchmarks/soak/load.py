@@ -81,8 +81,8 @@ class Load:
                     await page.closed()
                 finally:
                     await page.close()
-            except (OSError, TimeoutError, WebSocketException):
-                pass
+            except (OSError, TimeoutError, WebSocketException) as error:
+                self.outcomes[f"page: {type(error).__name__}"] += 1
             await asyncio.sleep(1)
 
 
