@@ -1,5 +1,6 @@
 """Says in tables what was measured under load. Measures nothing."""
 
+import os
 from collections.abc import Iterator, Sequence
 from statistics import median
 
@@ -28,7 +29,7 @@ def lines(phases: Phases, alone: ProxyAlone) -> list[str]:
         f"## {PEOPLE} answers at once",
         "",
         f"Each is 100 words at 20 ms: the model itself takes {LONG_SECONDS:.0f} s. One server and"
-        f" two took turns, in {ROUNDS} rounds.",
+        f" two took turns; rounds: {ROUNDS}.",
         "",
         *_rounds(phases.at_once),
         "",
@@ -114,8 +115,13 @@ def _named(rounds: Sequence[Round], parts: Sequence[str]) -> str:
     """Name the bottleneck; `parts` begins with the busiest."""
     busy = median(each.used.machine for each in rounds if each.servers == 2)
     uses = ", ".join(f"{part} {_cores(rounds, 2, part):.2f} cores" for part in parts[:3])
+    stack = sum(_cores(rounds, 2, part) for part in parts)
     if busy > _FULL:
-        return f"With two servers the bottleneck is the machine ({busy:.0%} busy): {uses}."
+        return (
+            f"With two servers the bottleneck is the machine ({busy:.0%} busy): {uses}. All parts"
+            f" together had {stack:.2f} of its {os.cpu_count()} cores; the load, and whatever else"
+            " ran there, had the rest."
+        )
     return f"With two servers the bottleneck is {parts[0]}, not the machine ({busy:.0%}): {uses}."
 
 
