@@ -29,6 +29,8 @@ def drain_on_sigterm(ctx: AppContext) -> None:
 
     def begin() -> None:
         if stops:
+            # Those who wait for an answer would keep the web server waiting, too.
+            ctx.running_turns.leaving.set()
             _stop_serving()
         else:
             stops.append(loop.create_task(_drain_then_stop(ctx)))

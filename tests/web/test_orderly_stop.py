@@ -55,3 +55,4 @@ async def test_a_second_sigterm_stops_at_once(
     await asyncio.wait_for(web_server_stopped.wait(), 5)
 
     assert (await turn_row(ctx, alice, turn_id)).status == "running"
+    assert ctx.running_turns.leaving.is_set()
