@@ -46,7 +46,7 @@ lint: .venv/.dev ## Check style, types, layers, Dockerfiles, and pins with known
 
 .PHONY: unit
 unit: tools ## Run the fast suite with fakes at the ports, on SQLite
-	@$(BIN)/pytest -q -m "not (programs or chain or browser or rig or slow)" -n auto $(WITHOUT_FUZZ)
+	@$(BIN)/pytest -q -m "not (programs or chain or browser or rig or slow or thorough)" -n auto $(WITHOUT_FUZZ)
 
 .PHONY: unit-postgres
 unit-postgres: tools ## Run the same suite with Postgres under it
@@ -89,7 +89,7 @@ test-stack: tools environments ## Drive the production shape as chain and slow-c
 
 .PHONY: slow-rest
 slow-rest: tools ## Long runs, faults, our own programs, real LiteLLM with its database
-	@$(BIN)/pytest -q -m "(programs or rig or slow) and not chain" tests --ignore=tests/e2e --ignore=tests/pages --ignore=tests/proxy --ignore=tests/containers
+	@$(BIN)/pytest -q -m "(programs or rig or slow or thorough) and not chain" tests --ignore=tests/e2e --ignore=tests/pages --ignore=tests/proxy --ignore=tests/containers
 
 # The rig first and alone: it is one for the machine, and slow-rest waits for it.
 .PHONY: slow-proxy

@@ -5,6 +5,7 @@ import json
 import zipfile
 
 import httpx
+import pytest
 
 from chat_platform.accounts.export import export_account
 from chat_platform.context import AppContext
@@ -105,6 +106,7 @@ async def test_a_long_history_is_exported_whole_and_in_order(
     assert [message["id"] for message in json.loads(files["messages.json"])] == written
 
 
+@pytest.mark.thorough
 async def test_exporting_a_long_history_gives_everybody_else_their_turn(
     ctx: AppContext, alice: Person
 ):

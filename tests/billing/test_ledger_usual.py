@@ -26,6 +26,7 @@ from chat_platform.models import Account, Budget, ModelCall, Turn
 from chat_platform.values.clock import now_ms
 from chat_platform.values.ids import AgentId
 from tests.ledger_entries import CENT, TERMS, Payer, intent, new_payer, opened, settlement
+from tests.seeds import seeds
 from tests.waiting import eventually_found
 
 STEPS = 40
@@ -157,7 +158,7 @@ class _Dice:
         )
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(8, fast=2))
 async def test_twins_booked_in_both_ways_have_the_same_ledger(ctx: AppContext, seed: int):
     dice = _Dice(seed)
     usual = _Twin(ctx, await new_payer(ctx, "usual"), booking(ctx.settings))

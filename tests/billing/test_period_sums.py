@@ -16,6 +16,7 @@ from chat_platform.models import Budget, ModelCall
 from chat_platform.values.clock import now_ms
 from tests.faults.clock import Clock
 from tests.ledger_entries import CENT, Payer, intent, new_payer, opened, settlement, start_turn
+from tests.seeds import seeds
 
 HOUR_MS = 3_600_000
 DAY_SECONDS = 86_400
@@ -105,7 +106,7 @@ async def test_the_earliest_of_the_first_calls_begins_the_period(ctx: AppContext
     assert (row.period_start_ms, row.reserved_nano_usd) == (right_ms, 3 * CENT)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", seeds(5))
 async def test_first_calls_in_any_order_and_company_count_in_one_period(
     ctx: AppContext, payer: Payer, seed: int
 ):
@@ -184,7 +185,7 @@ async def _counted(ctx: AppContext, budget: Budget) -> Counters:
 
 
 @pytest.mark.parametrize("period", ["1h", "30d", "1mo"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 async def test_whatever_the_clock_does_spent_is_the_ledgers_sum_of_the_period_that_holds(
     ctx: AppContext, payer: Payer, period: str, seed: int
 ):

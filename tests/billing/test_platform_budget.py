@@ -45,6 +45,7 @@ from tests.ledger_entries import (
     waiting_call,
 )
 from tests.registering import with_settings
+from tests.seeds import seeds
 
 Amounts = dict[str, tuple[int, int]]
 
@@ -276,7 +277,7 @@ def never_over(ctx: AppContext, entry: Entry, outcome: object, amounts: Amounts)
             assert cap is None or sum(amounts[span]) <= cap
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 @pytest.mark.parametrize(
     "caps",
     [{"total": "0.06"}, {"day": "0.03"}, {"total": "0.06", "day": "0.03"}],

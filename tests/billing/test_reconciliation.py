@@ -270,6 +270,7 @@ class _CountingGateway(FakeGateway):
         return await super().prices()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("has_logs", [True, False], ids=["with logs", "without logs"])
 async def test_ten_thousand_estimates_cost_no_request_each_and_hold_nobody_up(
     ctx: AppContext, payer: Payer, has_logs: bool
@@ -286,6 +287,7 @@ async def test_ten_thousand_estimates_cost_no_request_each_and_hold_nobody_up(
     assert stalls.busy_seconds < TOO_LONG_SECONDS
 
 
+@pytest.mark.thorough
 async def test_ten_thousand_costs_that_nobody_will_tell_hold_nobody_up(
     ctx: AppContext, payer: Payer
 ):

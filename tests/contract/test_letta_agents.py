@@ -14,7 +14,7 @@ from chat_platform.values.ids import AccountId, AgentId
 from tests.contract.conftest import LettaServer
 from tests.contract.scripted_model import CallsTool, Says, ScriptedModel
 
-pytestmark = pytest.mark.chain
+pytestmark = [pytest.mark.chain, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -189,7 +189,6 @@ async def test_an_interrupted_embedding_loses_and_doubles_nothing(
     assert models == [("another-embedding",)] * 3
 
 
-@pytest.mark.slow
 async def test_an_archive_that_cannot_be_embedded_keeps_its_texts_and_the_agent_talks(
     letta_client: AsyncLetta,
     letta_settings: Settings,

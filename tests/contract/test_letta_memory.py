@@ -8,7 +8,7 @@ from chat_platform.errors import NotFound
 from chat_platform.values.ids import AccountId, AgentId
 from tests.contract.scripted_model import ScriptedModel
 
-pytestmark = pytest.mark.chain
+pytestmark = [pytest.mark.chain, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -115,6 +115,7 @@ def test_the_snippet_shows_the_words_around_the_match():
     assert len(shown) <= SNIPPET_CHARACTERS + 2
 
 
+@pytest.mark.thorough
 async def test_searching_very_long_messages_gives_everybody_else_their_turn(
     ctx: AppContext, alice: Person
 ):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.platform import Person, Platform
 
-pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def change_budget(platform: Platform, person: Person, assignments: str) -> None:
@@ -79,7 +79,6 @@ def leave_to_everybody(platform: Platform, nano_usd: int) -> None:
     platform.execute(spend, 1000 * 10**9 - nano_usd)
 
 
-@pytest.mark.slow
 def test_the_platforms_limit_stops_a_turn_and_is_not_told_as_the_persons(
     platform: Platform, alice: Person
 ):
@@ -100,7 +99,7 @@ def test_the_platforms_limit_stops_a_turn_and_is_not_told_as_the_persons(
     assert alice.say("Hello again!")["message"]["content"]
 
 
-@pytest.mark.parametrize("status", [pytest.param(429, marks=pytest.mark.slow), 500])
+@pytest.mark.parametrize("status", [429, 500])
 def test_a_failure_that_the_agent_server_repeats_is_one_row(
     platform: Platform, alice: Person, status: int
 ):
@@ -123,7 +122,6 @@ def test_archive_writes_and_searches_are_charged_as_embeddings(platform: Platfor
     assert kinds["background"] == 0
 
 
-@pytest.mark.slow
 def test_a_failing_embedding_endpoint_is_not_stormed(platform: Platform, alice: Person):
     alice.say("Hello!")
 
@@ -134,7 +132,6 @@ def test_a_failing_embedding_endpoint_is_not_stormed(platform: Platform, alice: 
     assert 1 <= len(tried) <= 3
 
 
-@pytest.mark.slow
 def test_a_long_conversation_is_compacted_at_its_persons_cost(platform: Platform, alice: Person):
     long = "All work and no play. " * 800
     turns = [alice.say(f"{long} Part {number}.")["turn_id"] for number in range(9)]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.platform import Person, Platform
 
-pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.chain, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def events_of(answer: httpx.Response) -> Iterator[tuple[int, str, dict[str, Any]]]:
@@ -77,7 +77,6 @@ def test_twenty_messages_with_one_key_are_one_turn(platform: Platform, alice: Pe
     assert len(platform.calls_at_the_model(words)) == 1
 
 
-@pytest.mark.slow
 def test_fifty_people_at_once_are_not_mixed_up(platform: Platform):
     people = [platform.person(f"Crowd{number}x") for number in range(50)]
 

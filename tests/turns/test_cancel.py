@@ -21,6 +21,7 @@ from chat_platform.turns.running import RunningTurns
 from chat_platform.values.ids import AgentId, CallId, TurnId
 from tests.fakes import FakeRuntime
 from tests.people import Person
+from tests.seeds import seeds
 from tests.turn_talk import events_of, messages_of, talk, turn_row, until
 
 
@@ -114,7 +115,7 @@ class Conversation:
             assert all(call.abort_reason is None for call in turn.calls)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(8, fast=2))
 async def test_every_turn_ends_as_its_own_events_justify(
     processes: list[AppContext], alice: Person, runtime: FakeRuntime, seed: int
 ):
