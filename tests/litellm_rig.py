@@ -42,6 +42,10 @@ general_settings:
 """
 
 
+RIG_HOME = Path(tempfile.gettempdir()) / "chat-platform-rigs-of-tests"
+"""One for all that need the rig, one after the other: installing it takes minutes."""
+
+
 @dataclass(frozen=True)
 class LiteLlmRig:
     url: str
@@ -67,7 +71,7 @@ def litellm_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLlmRig
     config = tmp_path_factory.mktemp("rig") / "config.yaml"
     config.write_text(CONFIG.format(port=upstream))
     rig = RigProgram(
-        Path(tempfile.gettempdir()) / "chat-platform-rigs-of-tests",
+        RIG_HOME,
         ports=(proxy, postgres, unused),
         environment={"CONFIG": str(config), "MASTER_KEY": MASTER_KEY},
     )

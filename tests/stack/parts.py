@@ -6,7 +6,6 @@ import shlex
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,11 +22,10 @@ from chat_platform.launcher.peers import Peer, answers
 from chat_platform.launcher.places import Places
 from chat_platform.launcher.processes import Program
 from chat_platform.settings import Settings
-from tests.litellm_rig import RigProgram
+from tests.litellm_rig import RIG_HOME, RigProgram
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SITE = _ROOT / "deploy" / "nginx" / "chat-platform.conf"
-RIG_HOME = Path(tempfile.gettempdir()) / "chat-platform-rig-of-the-stack"
 # Everything that nginx writes belongs into one folder.
 _NGINX = """
 daemon off;

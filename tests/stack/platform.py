@@ -14,9 +14,8 @@ import psycopg
 from psycopg.rows import dict_row
 
 from tests.e2e.platform import API, ROOT, Platform
-from tests.litellm_rig import RigProgram
+from tests.litellm_rig import RIG_HOME, RigProgram
 from tests.stack.launch import ENVIRONMENT_FILE
-from tests.stack.parts import RIG_HOME
 from tests.waiting import is_ok, wait_for
 
 
