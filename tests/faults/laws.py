@@ -153,11 +153,14 @@ def nothing_is_held(o: Outcome) -> Iterator[str]:
 def each_call_has_its_cause(o: Outcome) -> Iterator[str]:
     sent = {s.call_id: s for s in o.gateway.sent}
     texts = {turn.id: o.user_text(turn) for turn in o.talks}
+    scripts = {run.text: run.script for run in o.agents.runs}
     for call in o.calls:
         cause = sent.get(call.id)  # pyright: ignore[reportCallIssue, reportArgumentType]
         if cause is None and call.cost_nano_usd and call.state != "unknown":
             yield f"was never sent, and costs: {call}"
-        if cause and call.turn_id and texts.get(call.turn_id) != cause.text:
+        # What an agent does after its run cannot be told from what a later run does.
+        is_late = cause and cause.step >= scripts[cause.text].calls
+        if cause and call.turn_id and not is_late and texts.get(call.turn_id) != cause.text:
             yield f"{cause} is booked to the turn of {texts.get(call.turn_id)}"
 
 

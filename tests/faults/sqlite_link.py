@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import dbapi2
+from threading import RLock
 from typing import Any
 from unittest import mock
 
@@ -23,7 +24,7 @@ class SqliteLink:
     has_clock = False
 
     def __post_init__(self) -> None:
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: list[_WatchedConnection] = []
         self._due: int | None = None
         self._is_away = self._is_dead = self._is_full = False
 
@@ -55,12 +56,15 @@ class SqliteLink:
         for connection in self._connections:
             with suppress(sqlite3.Error):
                 connection.interrupt()
-                sqlite3.Connection.rollback(connection)
+                # A statement that was let pass must not come after the rollback: it would be a
+                # transaction of its own.
+                with connection.guard:
+                    sqlite3.Connection.rollback(connection)
 
     async def close(self) -> None:
         self.cut_for_ever()
 
-    def take(self, connection: sqlite3.Connection) -> None:
+    def take(self, connection: "_WatchedConnection") -> None:
         self._connections.append(connection)
 
     def meet(self, connection: sqlite3.Connection, statement: str) -> None:
@@ -92,28 +96,33 @@ class SqliteLink:
 
 class _WatchedCursor(sqlite3.Cursor):
     def execute(self, sql: str, *args: Any) -> "sqlite3.Cursor":
-        _meet(self.connection, sql)
-        return super().execute(sql, *args)
+        with _met(self.connection, sql):
+            return super().execute(sql, *args)
 
     def executemany(self, sql: str, *args: Any) -> "sqlite3.Cursor":
-        _meet(self.connection, sql)
-        return super().executemany(sql, *args)
+        with _met(self.connection, sql):
+            return super().executemany(sql, *args)
 
 
-def _meet(connection: sqlite3.Connection, statement: str) -> None:
+@contextmanager
+def _met(connection: sqlite3.Connection, statement: str) -> Iterator[None]:
     assert isinstance(connection, _WatchedConnection)
-    connection.link.meet(connection, statement)
+    with connection.guard:
+        connection.link.meet(connection, statement)
+        yield
 
 
 class _WatchedConnection(sqlite3.Connection):
     link: SqliteLink
+    guard: RLock
+    """Held while a statement is let pass and executed."""
 
     def cursor(self, factory: Any = None) -> sqlite3.Cursor:
         return super().cursor(factory or _WatchedCursor)
 
     def commit(self) -> None:
-        self.link.meet(self, "commit")
-        super().commit()
+        with _met(self, "commit"):
+            super().commit()
 
 
 @contextmanager
@@ -129,7 +138,7 @@ def watched_sqlite(link_of: Callable[[Path], SqliteLink | None]) -> Iterator[Non
         options |= {"factory": _WatchedConnection, "check_same_thread": False}
         connection = connect(database, *args, **options)
         assert isinstance(connection, _WatchedConnection)
-        connection.link = link
+        connection.link, connection.guard = link, RLock()
         link.take(connection)
         return connection
 
