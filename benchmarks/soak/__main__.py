@@ -1,22 +1,14 @@
 """The production shape for a long time under a light load, with a fault every minute: `make soak`.
 
-Environment: MINUTES (60), DATA_DIR of the stack (a temporary folder). Writes
-benchmarks/results/soak.md; the exit code is 1 if anything was lost, grew, or did not recover.
+Environment: MINUTES (60). Writes benchmarks/results/soak.md; the exit code is 1 if anything was
+lost, grew, or did not recover.
 """
 
 import asyncio
 import os
-import platform as machine
-import shutil
-import signal
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from benchmarks.load.people import NAME, all_at_once, email_of, sign_up
@@ -24,11 +16,11 @@ from benchmarks.soak import report
 from benchmarks.soak.faults import STEADY, Fault, faults, is_whole
 from benchmarks.soak.load import Load
 from benchmarks.soak.samples import Sample, growth, sample
+from benchmarks.stack_runs import publish, running_stack
 from tests.e2e.platform import Person
 from tests.stack.books import disagreements, unbooked, wait_until_at_rest
 from tests.stack.platform import StackPlatform
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 PEOPLE = 6
 MINUTE = 60.0
 WARM_UP_SECONDS = 45.0
@@ -144,37 +136,12 @@ class Soak:
 
 
 def main() -> int:
-    # Ending the soak early ends the stack too.
-    signal.signal(signal.SIGTERM, _exit)
     minutes = int(os.environ.get("MINUTES") or "60")
-    folder = Path(tempfile.mkdtemp(prefix="soak-"))
-    # If we are root, Postgres's user must be able to enter it.
-    folder.chmod(0o711)
-    stack = StackPlatform(folder / "data")
-    try:
-        stack.start(**_SETTINGS)
+    with running_stack(**_SETTINGS) as stack:
         soak = Soak(stack, Load(stack.url))
         asyncio.run(soak.run(minutes))
-    finally:
-        stack.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-    _write(soak.lines(minutes))
+    publish("soak", soak.lines(minutes))
     return 1 if soak.problems else 0
-
-
-def _write(lines: Sequence[str]) -> None:
-    about = (
-        f"Measured {datetime.now(UTC).isoformat(timespec='seconds')} on {machine.machine()},"
-        f" {os.cpu_count()} cores."
-    )
-    text = "\n".join([about, "", *lines]) + "\n"
-    print(text)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "soak.md").write_text(text)
-
-
-def _exit(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(1)
 
 
 def _say(line: str) -> None:

@@ -113,7 +113,7 @@ class OperationsState(AdministratorState):
         oldest = read.oldest_pending_ms
         since = say("since {moment}", moment=self._moment(oldest)) if oldest else ""
         return [
-            _figure(say("Running answers"), say.number(read.running_turns)),
+            _figure(say("Answers in progress"), say.number(read.running_turns)),
             _figure(say("Open calls"), say.number(read.open_calls)),
             _figure(say("Abandoned"), say.number(read.overdue), say("by a stopped server")),
             _figure(say("Pending prices"), say.number(read.pending_prices), since),
